@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm_lock.c -- the user lock of pools and raw segments.
+ *
+ * The allocator never takes this lock, so that any function may be called
+ * while it is held.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <mm.h>
+#include <stdbool.h>
+#include <time.h>
+
+#include "api/pool.h"
+#include "base/fail.h"
+
+/* The lock of the pool or segment at ADDRESS; NULL after mmi_fail_as(). */
+static struct lock *find_lock(const void *address)
+{
+    struct segment *segment = mmi_segment_find(address);
+    return segment ? &segment->lock : NULL;
+}
+
+static int acquire(const void *address, mm_lock_mode mode,
+                   const struct timespec *deadline)
+{
+    int saved = errno;
+    struct lock *lock = find_lock(address);
+    if (!lock)
+        return 0;
+    if (mode != MM_LOCK_RD && mode != MM_LOCK_RW) {
+        mmi_fail_as(EINVAL, "mm:core: cannot lock: unknown mode %d", (int)mode);
+        return 0;
+    }
+    enum lock_mode wanted = mode == MM_LOCK_RD ? LOCK_SHARED : LOCK_EXCLUSIVE;
+    if (mmi_lock_acquire(lock, wanted, deadline) < 0)
+        return 0;
+    errno = saved;
+    return 1;
+}
+
+int mm_core_lock(const void *core, mm_lock_mode mode)
+{
+    return acquire(core, mode, NULL);
+}
+
+int mm_core_unlock(const void *core)
+{
+    int saved = errno;
+    struct lock *lock = find_lock(core);
+    if (!lock)
+        return 0;
+    if (mmi_lock_release(lock) < 0)
+        return errno == EPERM; /* nothing to undo: has always been success */
+    errno = saved;
+    return 1;
+}
+
+int mm_lock(MM *mm, mm_lock_mode mode)
+{
+    return acquire(mm, mode, NULL);
+}
+
+int mm_unlock(MM *mm)
+{
+    return mm_core_unlock(mm);
+}
+
+int mm_trylock(MM *mm, mm_lock_mode mode)
+{
+    static const struct timespec past;
+    return acquire(mm, mode, &past);
+}
+
+int mm_timedlock(MM *mm, mm_lock_mode mode, const struct timespec *deadline)
+{
+    if (!deadline || deadline->tv_nsec < 0 || deadline->tv_nsec > 999999999) {
+        mmi_fail_as(EINVAL, "mm:core: cannot lock: the deadline is no time");
+        return 0;
+    }
+    return acquire(mm, mode, deadline);
+}
+
+int mm_lock_state(MM *mm, struct mm_lock_state *state)
+{
+    struct lock *lock = find_lock(mm);
+    if (!lock)
+        return 0;
+    if (!state) {
+        mmi_fail_as(EINVAL, "mm:core: no place for the state of the lock");
+        return 0;
+    }
+    struct lock_state found = {0};
+    if (mmi_lock_state(lock, &found) < 0)
+        return 0;
+    *state = (struct mm_lock_state){
+        .holder = found.holder,
+        .readers = found.readers,
+        .depth = found.depth,
+        .owner_died = found.owner_died,
+    };
+    return 1;
+}

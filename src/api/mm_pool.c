@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * mm_pool.c -- mm_*: any number of pools, each a heap inside a segment.
+ *
+ * Glue only: arguments are checked, the pool is found, the heap does the work,
+ * and 0 or -1 becomes what the public function has always returned.  A call
+ * that succeeds leaves errno alone; what may disturb it, the slow paths that
+ * wait or ask the system, puts it back.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <mm.h>
+#include <stdbool.h>
+
+#include "api/pool.h"
+#include "base/bytes.h"
+#include "base/fail.h"
+#include "base/life.h"
+#include "base/page.h"
+#include "heap/heap_fast.h"
+
+enum { POOL_SIZE_DEFAULT = 64 << 20, POOL_SIZE_MIN = 8192 };
+
+static int enter_pool(void *context)
+{
+    struct pool *pool = context;
+    int saved = errno;
+    if (mmi_lock_enter(&pool->segment->lock) < 0)
+        return -1;
+    errno = saved;
+    return 0;
+}
+
+static void leave_pool(void *context)
+{
+    struct pool *pool = context;
+    int saved = errno;
+    mmi_lock_leave(&pool->segment->lock);
+    errno = saved;
+}
+
+static int commit_pool(void *context, size_t offset, size_t size)
+{
+    struct pool *pool = context;
+    int saved = errno;
+    if (mmi_segment_commit(pool->segment, offset, size) < 0)
+        return -1;
+    errno = saved;
+    return 0;
+}
+
+/* Names of threads mean something in the creator's PID namespace only. */
+static const struct life *life_in_pool(const struct pool *pool)
+{
+    const struct life *self = mmi_life_self();
+    return self && self->space != 0 && self->space == pool->space ? self : NULL;
+}
+
+static uint64_t name_thread(void *context)
+{
+    const struct life *self = life_in_pool(context);
+    return self ? self->name : 0;
+}
+
+static bool has_thread_ended(void *context, uint64_t name)
+{
+    return life_in_pool(context) && mmi_life_ended(name);
+}
+
+static void destroy_pool(void *client)
+{
+    struct pool *pool = client;
+    struct pool_view *view = mmi_thread_local(pool->id, sizeof *view);
+    if (view && view->pool == pool)
+        mmi_heap_flush(&pool->heap, &view->hints);
+    mmi_object_retire(pool->id);
+    free(pool);
+}
+
+struct pool_view *mmi_pool_view_find(const void *mm)
+{
+    int saved = errno;
+    struct segment *segment = mmi_segment_find(mm);
+    if (!segment)
+        return NULL;
+    struct pool *pool = segment->client;
+    if (!pool) {
+        mmi_fail_as(EINVAL, "mm:core: %p is a raw segment, not a pool", mm);
+        return NULL;
+    }
+    struct pool_view *view = mmi_thread_local(pool->id, sizeof *view);
+    if (!view)
+        return NULL;
+    view->pool = pool;
+    view->hints.self = mmi_thread_id();
+    mmi_thread_self->recent = mm;
+    mmi_thread_self->recent_found = view;
+    errno = saved;
+    return view;
+}
+
+/* Lay the pool of SIZE bytes out in SEGMENT.  On failure the segment is as it
+ * was. */
+static int attach_pool(struct segment *segment, size_t size)
+{
+    struct pool *pool = calloc(1, sizeof *pool);
+    if (!pool)
+        return mmi_fail("mm:core: no private memory for a pool");
+    pool->segment = segment;
+    pool->size = size;
+    pool->id = mmi_object_id();
+    if (pool->id == 0)
+        goto undo_pool;
+
+    const struct life *self = mmi_life_self();
+    pool->space = self ? self->space : 0;
+
+    const struct heap_host host = {
+        .enter = enter_pool,
+        .leave = leave_pool,
+        .commit = commit_pool,
+        .context = pool,
+        .name = name_thread,
+        .ended = has_thread_ended,
+        .parallel = mmi_processor_count(),
+    };
+    if (mmi_heap_create(&pool->heap, segment->user, segment->user_size, size,
+                        &host) < 0)
+        goto undo_id;
+    segment->client_destroy = destroy_pool;
+    segment->client = pool;
+    return 0;
+
+undo_id:
+    mmi_object_retire(pool->id);
+undo_pool:
+    free(pool);
+    return -1;
+}
+
+MM *mm_create(size_t size, const char *file)
+{
+    int saved = errno;
+    if (size == 0)
+        size = POOL_SIZE_DEFAULT;
+    else if (size < POOL_SIZE_MIN)
+        size = POOL_SIZE_MIN;
+
+    const struct segment_request request = {
+        .size = mmi_heap_block_size(size, true),
+        .file = file,
+    };
+    if (request.size == 0) {
+        mmi_fail_as(ENOMEM, "mm:core: no pool can have %zu bytes; at most %zu",
+                    size, mmi_pool_max_size());
+        return NULL;
+    }
+    struct segment *segment;
+    if (mmi_segment_create(&segment, &request) < 0)
+        return NULL;
+    if (attach_pool(segment, size) < 0) {
+        mmi_segment_destroy(segment);
+        return NULL;
+    }
+    errno = saved;
+    return segment->user;
+}
+
+int mm_permission(MM *mm, mode_t mode, uid_t owner, gid_t group)
+{
+    return mm_core_permission(mm, mode, owner, group);
+}
+
+void mm_reset(MM *mm)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (pool)
+        mmi_heap_reset(&pool->heap);
+}
+
+void mm_destroy(MM *mm)
+{
+    mm_core_delete(mm);
+}
+
+/* What --enable-checks adds to each operation.  Damage is shown and ends the
+ * process where it was noticed: this is for finding mistakes. */
+__attribute__((cold)) static void check_pool(struct pool *pool)
+{
+    int saved = errno;
+    if (mmi_heap_check(&pool->heap) < 0 && errno == EUCLEAN) {
+        fprintf(stderr, "%s\n", mmi_fail_text());
+        abort();
+    }
+    errno = saved;
+}
+
+/* What mm_malloc() and mm_free() do for a pool that was not the last one. */
+static void *malloc_elsewhere(MM *mm, size_t size)
+{
+    struct pool_view *view = mmi_pool_view_find(mm);
+    return view ? mmi_heap_alloc(&view->pool->heap, &view->hints, size) : NULL;
+}
+
+static void free_elsewhere(MM *mm, void *ptr)
+{
+    struct pool_view *view = mmi_pool_view_find(mm);
+    if (view)
+        mmi_heap_free(&view->pool->heap, &view->hints, ptr);
+}
+
+void *mm_malloc(MM *mm, size_t size)
+{
+    struct pool_view *view = mmi_pool_view_again(mm);
+    if (!view)
+        return malloc_elsewhere(mm, size);
+    if (!MM_CHECKS)
+        return heap_alloc(&view->pool->heap, &view->hints, size);
+    void *ptr = heap_alloc(&view->pool->heap, &view->hints, size);
+    check_pool(view->pool);
+    return ptr;
+}
+
+void mm_free(MM *mm, void *ptr)
+{
+    struct pool_view *view = mmi_pool_view_again(mm);
+    if (!view)
+        free_elsewhere(mm, ptr);
+    else
+        mmi_heap_free(&view->pool->heap, &view->hints, ptr);
+    if (MM_CHECKS && view)
+        check_pool(view->pool);
+}
+
+void *mm_realloc(MM *mm, void *ptr, size_t size)
+{
+    if (!ptr)
+        return mm_malloc(mm, size);
+    if (size == 0) {
+        mm_free(mm, ptr);
+        return NULL;
+    }
+    struct pool_view *view = mmi_pool_view(mm);
+    if (!view)
+        return NULL;
+    ptr = mmi_heap_resize(&view->pool->heap, &view->hints, ptr, size);
+    if (MM_CHECKS)
+        check_pool(view->pool);
+    return ptr;
+}
+
+void *mm_calloc(MM *mm, size_t number, size_t size)
+{
+    size_t bytes;
+    if (!bytes_multiply(number, size, &bytes)) {
+        if (mmi_pool_view(mm))
+            mmi_fail_as(ENOMEM, "mm:alloc: out of memory: %zu times %zu bytes",
+                        number, size);
+        return NULL;
+    }
+    void *ptr = mm_malloc(mm, bytes);
+    return ptr ? memset(ptr, 0, bytes) : NULL;
+}
+
+void *mm_memalign(MM *mm, size_t alignment, size_t size)
+{
+    struct pool_view *view = mmi_pool_view(mm);
+    if (!view)
+        return NULL;
+    if (alignment == 0 || (alignment & (alignment - 1)) != 0) {
+        mmi_fail_as(EINVAL, "mm:alloc: alignment %zu is not a power of two",
+                    alignment);
+        return NULL;
+    }
+    void *ptr = mmi_heap_alloc_aligned(&view->pool->heap, &view->hints,
+                                       alignment, size);
+    if (MM_CHECKS)
+        check_pool(view->pool);
+    return ptr;
+}
+
+void *mm_memdup(MM *mm, const void *data, size_t size)
+{
+    if (!data) {
+        mmi_fail_as(EINVAL, "mm:alloc: nothing to copy: NULL");
+        return NULL;
+    }
+    void *copy = mm_malloc(mm, size);
+    return copy ? memcpy(copy, data, size) : NULL;
+}
+
+/* Its own terminator, because a string in shared memory may change between
+ * being measured and being copied. */
+static char *copy_string(MM *mm, const char *str, size_t length)
+{
+    char *copy = mm_malloc(mm, length + 1);
+    if (!copy)
+        return NULL;
+    memcpy(copy, str, length);
+    copy[length] = '\0';
+    return copy;
+}
+
+char *mm_strdup(MM *mm, const char *str)
+{
+    if (!str) {
+        mmi_fail_as(EINVAL, "mm:alloc: no string to copy: NULL");
+        return NULL;
+    }
+    return copy_string(mm, str, strlen(str));
+}
+
+char *mm_strndup(MM *mm, const char *str, size_t size)
+{
+    if (!str) {
+        mmi_fail_as(EINVAL, "mm:alloc: no string to copy: NULL");
+        return NULL;
+    }
+    return copy_string(mm, str, strnlen(str, size));
+}
+
+size_t mm_sizeof(MM *mm, const void *ptr)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    return pool ? mmi_heap_sizeof(&pool->heap, ptr) : (size_t)-1;
+}
+
+size_t mm_usable_size(MM *mm, const void *ptr)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (!pool)
+        return 0;
+    size_t size = mmi_heap_usable(&pool->heap, ptr);
+    return size == SIZE_MAX ? 0 : size;
+}
+
+/* The largest request whose block still fits: block sizes grow with it. */
+size_t mmi_pool_max_size(void)
+{
+    size_t room = mmi_segment_max_size();
+    size_t fits = 0;
+    for (size_t step = SIZE_MAX / 2 + 1; step != 0; step /= 2) {
+        size_t block = mmi_heap_block_size(fits | step, true);
+        if (block != 0 && block <= room)
+            fits |= step;
+    }
+    return fits;
+}
+
+size_t mm_maxsize(void)
+{
+    size_t most = mmi_pool_max_size();
+    size_t shown = INT_MAX - mmi_page_size();
+    return most < shown ? most : shown;
+}
+
+size_t mm_available(MM *mm)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (!pool)
+        return 0;
+    size_t available = mmi_heap_available(&pool->heap);
+    return available == SIZE_MAX ? 0 : available;
+}
+
+int mm_walk(MM *mm, int (*visit)(void *argument, void *ptr, size_t size),
+            void *argument)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (!pool)
+        return -1;
+    if (!visit)
+        return mmi_fail_as(EINVAL, "mm:alloc: mm_walk() without a function");
+    return mmi_heap_walk(&pool->heap, visit, argument);
+}
+
+int mm_check(MM *mm)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    return pool ? mmi_heap_check(&pool->heap) : -1;
+}
+
+size_t mm_offset(MM *mm, const void *ptr)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (!pool)
+        return (size_t)-1;
+    if (!mmi_heap_contains(&pool->heap, ptr)) {
+        mmi_fail_as(EINVAL, "mm:alloc: %p does not lie in the pool", ptr);
+        return (size_t)-1;
+    }
+    return (size_t)((const char *)ptr - (const char *)mm);
+}
+
+void *mm_pointer(MM *mm, size_t offset)
+{
+    struct pool *pool = mmi_pool_find(mm);
+    if (!pool)
+        return NULL;
+    void *ptr = (void *)((uintptr_t)mm + offset);
+    if (!mmi_heap_contains(&pool->heap, ptr)) {
+        mmi_fail_as(EINVAL, "mm:alloc: offset %zu does not lie in the pool",
+                    offset);
+        return NULL;
+    }
+    return ptr;
+}

@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * heap.c -- the operations as their callers see them, and the internal lock.
+ *
+ * Small sizes go to heap_small.c, the rest to runs of their own; a size class
+ * whose spans would hold less than two blocks counts as the rest.  The budget
+ * is asked before an allocation and told after a free.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/fail.h"
+#include "base/fault.h"
+#include "heap/heap.h"
+#include "heap/heap_fast.h"
+#include "heap/heap_parts.h"
+
+enum { RETRY_MAX = 3 }; /* searches while others keep freeing */
+
+/* --- the internal lock --------------------------------------------------- */
+
+int mmi_heap_enter_to_look(struct heap *heap)
+{
+    struct control *control = heap->control;
+    if (heap->host.enter(heap->host.context) < 0)
+        return -1;
+    if (get(&control->busy)) {
+        if (mmi_heap_mend(heap) < 0) {
+            heap->host.leave(heap->host.context);
+            return -1;
+        }
+        set(&control->repairs, get(&control->repairs) + 1);
+        put(&control->busy, 0);
+    }
+    return 0;
+}
+
+void mmi_heap_leave_looking(struct heap *heap)
+{
+    heap->host.leave(heap->host.context);
+}
+
+int mmi_heap_enter(struct heap *heap)
+{
+    if (mmi_heap_enter_to_look(heap) < 0)
+        return -1;
+    set(&heap->control->busy, 1);
+    atomic_thread_fence(memory_order_release);
+    FAULT_POINT("heap.busy");
+    return 0;
+}
+
+void mmi_heap_leave(struct heap *heap)
+{
+    put(&heap->control->busy, 0);
+    heap->host.leave(heap->host.context);
+}
+
+/* --- operations ---------------------------------------------------------- */
+
+int mmi_heap_fail_fragmented(struct heap *heap, size_t size)
+{
+    atomic_fetch_add(&heap->control->failed, 1);
+    return mmi_fail_as(ENOMEM,
+                       "mm:alloc: out of memory: no room for %zu bytes, the "
+                       "pool is too fragmented",
+                       size);
+}
+
+static int fail_no_allocation(void)
+{
+    return mmi_fail_as(EINVAL,
+                       "mm:alloc: the address is no allocation of this pool");
+}
+
+/* Only a size that does not fit even an empty pool is refused here. */
+static bool is_possible(const struct heap *heap, size_t size)
+{
+    if (size == 0) {
+        mmi_fail_as(EINVAL, "mm:alloc: size is 0");
+        return false;
+    }
+    if (size > heap->request) {
+        atomic_fetch_add(&heap->control->failed, 1);
+        mmi_fail_as(ENOMEM,
+                    "mm:alloc: out of memory: %zu bytes are more than the "
+                    "pool has",
+                    size);
+        return false;
+    }
+    return true;
+}
+
+static void *large_alloc(struct heap *heap, struct heap_hints *hints,
+                         size_t align, size_t size)
+{
+    struct control *control = heap->control;
+    size_t length = units_for(heap, size);
+    for (int tries = 0; tries < RETRY_MAX; tries++) {
+        uint64_t epoch = atomic_load(&control->epoch);
+        if (hints->failed_run == epoch + 1 && length >= hints->failed_length &&
+            failure_holds(heap, hints))
+            break;
+        if (mmi_heap_enter(heap) < 0)
+            return NULL;
+        struct run run;
+        bool failed;
+        bool found = mmi_heap_run_find(heap, length, align, HEAP_CLASS_COUNT,
+                                       &run, &failed) ||
+                     (mmi_heap_magazine_sweep(heap) &&
+                      mmi_heap_run_find(heap, length, align, HEAP_CLASS_COUNT,
+                                        &run, &failed));
+        if (found) {
+            set(&heap->entries[run.unit].link, size);
+            mmi_heap_run_commit(heap, &run, length, KIND_LARGE, 0);
+        }
+        mmi_heap_leave(heap);
+        if (found)
+            return unit_address(heap, run.unit);
+        if (failed)
+            return NULL;
+        if (ask_to_be_told(heap) && atomic_load(&control->epoch) == epoch &&
+            align <= BLOCK_ALIGN) {
+            hints->failed_run = epoch + 1;
+            hints->failed_length = length;
+        }
+    }
+    mmi_heap_fail_fragmented(heap, size);
+    return NULL;
+}
+
+void *mmi_heap_alloc_slowly(struct heap *heap, struct heap_hints *hints,
+                            size_t size)
+{
+    if (!is_possible(heap, size) ||
+        mmi_heap_budget_take(heap, hints, cost_of(size)) < 0)
+        return NULL;
+    void *ptr;
+    unsigned class = size <= SMALL_MAX ? class_of(size) : 0;
+    if (size > SMALL_MAX || entry_length(heap->classes[class].head) == 0)
+        ptr = large_alloc(heap, hints, BLOCK_ALIGN, size);
+    else if (hints->resets == get(&heap->control->resets) &&
+             hints->magazines[class].top != hints->magazines[class].bottom)
+        ptr = magazine_take(&hints->magazines[class], size);
+    else
+        ptr = mmi_heap_small_alloc(heap, hints, class, size);
+    if (!ptr)
+        mmi_heap_budget_give(heap, hints, cost_of(size));
+    return ptr;
+}
+
+void *mmi_heap_alloc(struct heap *heap, struct heap_hints *hints, size_t size)
+{
+    return heap_alloc(heap, hints, size);
+}
+
+void *mmi_heap_alloc_aligned(struct heap *heap, struct heap_hints *hints,
+                             size_t align, size_t size)
+{
+    if (align <= BLOCK_ALIGN)
+        return mmi_heap_alloc(heap, hints, size);
+    if (!is_possible(heap, size) ||
+        mmi_heap_budget_take(heap, hints, cost_of(size)) < 0)
+        return NULL;
+
+    void *ptr = NULL;
+    unsigned class = HEAP_CLASS_COUNT;
+    if (size <= SMALL_MAX && align <= unit_bytes(heap, 1))
+        for (class = class_of(size); class < HEAP_CLASS_COUNT; class ++)
+            if (mmi_heap_class_size[class] % align == 0)
+                break;
+    if (class < HEAP_CLASS_COUNT &&
+        entry_length(heap->classes[class].head) != 0)
+        ptr = mmi_heap_small_alloc(heap, hints, class, size);
+    else
+        ptr = large_alloc(heap, hints, align, size);
+    if (!ptr)
+        mmi_heap_budget_give(heap, hints, cost_of(size));
+    return ptr;
+}
+
+/* Whether the block of a span that PLACE names is in use. */
+static bool is_taken(const struct place *place)
+{
+    uint64_t word = get(place->word);
+    return word >> 32 == place->tag && !(word >> place->bit & 1) &&
+           get(place->size) < MARK_FIRST;
+}
+
+static bool find_allocation(const struct heap *heap, const void *ptr,
+                            struct place *place)
+{
+    if (place_find(heap, ptr, place) &&
+        (place->kind == KIND_LARGE || is_taken(place)))
+        return true;
+    fail_no_allocation();
+    return false;
+}
+
+static int large_free(struct heap *heap, struct heap_hints *hints, size_t unit)
+{
+    if (mmi_heap_enter(heap) < 0)
+        return -1;
+    /* Somebody may have freed it since we looked. */
+    struct run run;
+    bool live = run_read(heap, unit, &run) && run.kind == KIND_LARGE;
+    size_t size = live ? run_size(heap, &run) : 0;
+    if (live)
+        mmi_heap_run_release(heap, unit);
+    mmi_heap_leave(heap);
+    if (!live)
+        return fail_no_allocation();
+    mmi_heap_budget_give(heap, hints, cost_of(size));
+    tell_starving(heap);
+    return 0;
+}
+
+int mmi_heap_free_slowly(struct heap *heap, struct heap_hints *hints, void *ptr)
+{
+    struct place place;
+    if (!ptr)
+        return 0;
+    if (!place_find(heap, ptr, &place))
+        return fail_no_allocation();
+    if (place.kind == KIND_LARGE)
+        return large_free(heap, hints, place.unit);
+    if (!is_taken(&place))
+        return mmi_fail_as(EINVAL,
+                           "mm:alloc: chunk of memory already in free list");
+    size_t size = clip_size(get(place.size), place.class);
+    if (mmi_heap_block_give(heap, hints, &place) < 0)
+        return -1;
+    mmi_heap_budget_give(heap, hints, cost_of(size));
+    tell_starving(heap);
+    if (hints->mark == 0 && !hints->mark_refused)
+        mmi_heap_magazine_prepare(heap, hints);
+    return 0;
+}
+
+int mmi_heap_free(struct heap *heap, struct heap_hints *hints, void *ptr)
+{
+    return heap_free(heap, hints, ptr);
+}
+
+static size_t large_size(const struct heap *heap, size_t unit)
+{
+    struct run run;
+    return run_read(heap, unit, &run) ? run_size(heap, &run) : 0;
+}
+
+size_t mmi_heap_sizeof(struct heap *heap, const void *ptr)
+{
+    struct place place;
+    if (!find_allocation(heap, ptr, &place))
+        return SIZE_MAX;
+    if (place.kind == KIND_LARGE)
+        return large_size(heap, place.unit);
+    return clip_size(get(place.size), place.class);
+}
+
+size_t mmi_heap_usable(struct heap *heap, const void *ptr)
+{
+    struct place place;
+    if (!find_allocation(heap, ptr, &place))
+        return SIZE_MAX;
+    struct run run;
+    if (place.kind == KIND_LARGE)
+        return run_read(heap, place.unit, &run) ? unit_bytes(heap, run.length)
+                                                : SIZE_MAX;
+    return mmi_heap_class_size[place.class];
+}
+
+/* Make the large run at UNIT hold SIZE bytes where it is.  The size is the
+ * commit: pages come before they are needed and go after.  False if there is no
+ * room; *FAILED if that was recorded. */
+static bool resize_run(struct heap *heap, size_t unit, size_t size,
+                       bool *failed)
+{
+    *failed = true;
+    if (mmi_heap_enter(heap) < 0)
+        return false;
+    struct run run;
+    bool done = false;
+    if (!run_read(heap, unit, &run) || run.kind != KIND_LARGE) {
+        fail_no_allocation();
+    } else {
+        size_t length = units_for(heap, size);
+        *failed = false;
+        done = length <= run.length ||
+               mmi_heap_run_extend(heap, &run, length, failed);
+        if (done)
+            put(&heap->entries[unit].link, size);
+        if (length < run.length)
+            mmi_heap_run_shorten(heap, &run, length);
+    }
+    mmi_heap_leave(heap);
+    tell_starving(heap);
+    return done;
+}
+
+void *mmi_heap_resize(struct heap *heap, struct heap_hints *hints, void *ptr,
+                      size_t size)
+{
+    struct place place;
+    if (!is_possible(heap, size) || !find_allocation(heap, ptr, &place))
+        return NULL;
+    bool large = place.kind == KIND_LARGE;
+    size_t old = large ? large_size(heap, place.unit)
+                       : clip_size(get(place.size), place.class);
+    int64_t more = cost_of(size) - cost_of(old);
+    if (large || size <= mmi_heap_class_size[place.class]) {
+        if (more > 0 && mmi_heap_budget_take(heap, hints, more) < 0)
+            return NULL;
+        bool failed = false;
+        bool done = true;
+        if (large)
+            done = resize_run(heap, place.unit, size, &failed);
+        else
+            set(place.size, (uint16_t)size);
+        int64_t give = done ? -more : more;
+        if (give > 0)
+            mmi_heap_budget_give(heap, hints, give);
+        if (done || failed)
+            return done ? ptr : NULL;
+    }
+
+    void *moved = mmi_heap_alloc(heap, hints, size);
+    if (!moved)
+        return NULL;
+    /* They overlap only if a peer lied. */
+    memmove(moved, ptr, old < size ? old : size);
+    if (mmi_heap_free(heap, hints, ptr) < 0) {
+        mmi_heap_free(heap, hints, moved);
+        return NULL;
+    }
+    return moved;
+}

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock_futex.c -- FUTEX: words of shared memory that say who has them.
+ *
+ * Nobody enters the kernel for a lock that is free.  Shared memory holds
+ * nothing but names of threads (base/life.h) and counters.
+ *
+ * The internal lock also tells the kernel where it is, by the slot that the C
+ * library's list of robust mutexes keeps for the one being locked: private
+ * memory of the thread, whose former value is put back.  So its death wakes the
+ * next at once.  That only saves time: the kernel gives up on lists that others
+ * damaged, and some systems have none; then a waiter notices in a millisecond.
+ *
+ * Thread ids mean nothing in another PID namespace, so whoever is in another
+ * one than the creator is refused.  A thread that calls exec() is still the
+ * same: it loses the internal lock, but keeps the user lock until it ends.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/life.h"
+#include "base/thread.h"
+#include "lock/futex_user.h"
+#include "lock/futex_word.h"
+#include "lock/lock.h"
+#include "lock/lock_wait.h"
+
+struct futex_shared {
+    _Alignas(64) struct futex_word internal;
+    struct futex_user user;
+};
+
+/* Private memory of the process. */
+struct futex {
+    uint64_t id;    /* of what each thread keeps */
+    uint64_t space; /* PID namespace of the creator */
+};
+
+static struct futex_shared *shared_of(struct lock *lock)
+{
+    return (struct futex_shared *)lock->shared;
+}
+
+static int futex_create(struct lock *lock)
+{
+    const struct life *self = mmi_life_self();
+    if (!self)
+        return -1;
+    struct futex *futex = malloc(sizeof *futex);
+    if (!futex)
+        return mmi_fail("mm:core: cannot create a lock");
+    futex->space = self->space;
+    futex->id = mmi_object_id();
+    if (futex->id == 0) {
+        free(futex);
+        return -1;
+    }
+    lock->private = futex;
+    return 0;
+}
+
+static void futex_destroy(struct lock *lock)
+{
+    int saved = errno;
+    struct futex *futex = lock->private;
+    mmi_object_retire(futex->id);
+    free(futex);
+    lock->private = NULL;
+    errno = saved;
+}
+
+/* What the calling thread knows about LOCK, for the first time.  Where the
+ * namespace cannot be asked for, its first process has no parent. */
+static struct futex_hold *make_hold(struct lock *lock)
+{
+    const struct futex *futex = lock->private;
+    const struct life *self = mmi_life_self();
+    struct futex_hold *hold = mmi_thread_local(futex->id, sizeof *hold);
+    if (!self || !hold || hold->name != 0)
+        return self ? hold : NULL;
+    bool known = self->space != 0 && futex->space != 0;
+    if (known ? self->space != futex->space
+              : getppid() == 0 && getpid() != lock->creator) {
+        mmi_fail_as(ENOTSUP,
+                    "mm:core: cannot use the FUTEX lock from another PID "
+                    "namespace than that of its creator; OFD and FCNTL can");
+        return NULL;
+    }
+    hold->robust = self->robust;
+    hold->name = self->name;
+    return hold;
+}
+
+static inline struct futex_hold *find_hold(struct lock *lock)
+{
+    const struct futex *futex = lock->private;
+    struct futex_hold *hold = mmi_thread_recall(futex->id);
+    return hold && hold->name != 0 ? hold : make_hold(lock);
+}
+
+/* Tell the kernel about WORD, whoever has it; take that back with unlist(). */
+static void enlist(struct futex_hold *hold, struct futex_word *word)
+{
+    if (hold->robust) {
+        char *futex = (char *)word_futex(word);
+        hold->pending = hold->robust->list_op_pending;
+        hold->robust->list_op_pending =
+            (struct robust_list *)(futex - hold->robust->futex_offset);
+    }
+    atomic_signal_fence(memory_order_seq_cst);
+}
+
+static void unlist(struct futex_hold *hold)
+{
+    atomic_signal_fence(memory_order_seq_cst);
+    if (hold->robust)
+        hold->robust->list_op_pending = hold->pending;
+}
+
+static int enter(struct lock *lock, struct futex_hold *hold,
+                 const struct timespec *deadline)
+{
+    struct futex_word *word = &shared_of(lock)->internal;
+    uint64_t dead;
+    if (hold->inside)
+        return mmi_fail_as(EDEADLK,
+                           "mm:core: cannot enter the heap: this thread is "
+                           "inside already, in a signal handler perhaps");
+    hold->inside = true;
+    enlist(hold, word);
+    if (!word_try(word, hold->name) &&
+        (lock_only_tries(deadline) ||
+         mmi_word_acquire(word, hold->name, mmi_futex_until(deadline), NULL,
+                          &dead) < 0)) {
+        unlist(hold);
+        hold->inside = false;
+        errno = ETIMEDOUT;
+        return -1;
+    }
+    return 0;
+}
+
+static void leave(struct lock *lock, struct futex_hold *hold)
+{
+    word_release(&shared_of(lock)->internal, hold->name);
+    unlist(hold);
+    hold->inside = false;
+}
+
+static int futex_acquire(struct lock *lock, enum lock_which which,
+                         enum lock_mode mode, const struct timespec *deadline)
+{
+    struct futex_hold *hold = find_hold(lock);
+    if (!hold)
+        return -1;
+    if (which == LOCK_INTERNAL)
+        return enter(lock, hold, deadline);
+
+    struct futex_user *user = &shared_of(lock)->user;
+    return mode == LOCK_SHARED ? futex_share(user, hold, deadline)
+                               : futex_exclude(user, hold, deadline);
+}
+
+static int futex_release(struct lock *lock, enum lock_which which)
+{
+    struct futex_hold *hold = find_hold(lock);
+    if (!hold)
+        return -1;
+    if (which == LOCK_INTERNAL ? !hold->inside : hold->mode == HOLDS_NOTHING)
+        return mmi_fail_as(EPERM, "mm:core: cannot release a lock that this "
+                                  "thread does not have");
+    if (which == LOCK_INTERNAL)
+        leave(lock, hold);
+    else
+        futex_leave(&shared_of(lock)->user, hold);
+    return 0;
+}
+
+static int futex_state(struct lock *lock, struct lock_state *state)
+{
+    const struct futex_hold *hold = find_hold(lock);
+    if (!hold)
+        return -1;
+    mmi_futex_state(&shared_of(lock)->user, hold, state);
+    return 0;
+}
+
+const struct lock_variant mmi_lock_futex = {
+    .name = "FUTEX",
+    .summary = "words in shared memory, no system call unless somebody waits",
+    .traits = LOCK_READERS | LOCK_THREADS | LOCK_RECOVERS |
+              LOCK_SAFE_FROM_PEERS | LOCK_UPGRADES,
+    .shared_size = sizeof(struct futex_shared),
+    .shared_start = offsetof(struct futex_shared, user.slots),
+    .create = futex_create,
+    .acquire = futex_acquire,
+    .release = futex_release,
+    .destroy = futex_destroy,
+    .state = futex_state,
+};

@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * lock_user.c -- what mm_lock() takes: counted, upgradable, and the same for
+ * all variants.
+ *
+ * How deep a thread is inside, and in which mode, is its private memory and
+ * forgotten in a fork child.  The variant is asked on the way from outside to
+ * inside, for an upgrade, and on the way out.  Variants without LOCK_THREADS
+ * are asked through lock_local.c.  Where a variant has no shared mode, readers
+ * are exclusive.
+ */
+#include "config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/fail.h"
+#include "base/fault.h"
+#include "base/thread.h"
+#include "lock/lock.h"
+#include "lock/lock_local.h"
+#include "lock/lock_wait.h"
+
+struct user {
+    uint64_t id; /* of what each thread keeps */
+    bool threads;
+    bool readers;
+    struct lock_local local;
+};
+
+struct hold {
+    uint32_t depth;
+    enum lock_mode mode;
+};
+
+static struct hold *find_hold(const struct user *user)
+{
+    struct hold *hold = mmi_thread_recall(user->id);
+    return hold ? hold : mmi_thread_local(user->id, sizeof *hold);
+}
+
+int mmi_lock_create(struct lock *lock, const struct lock_variant *variant,
+                    char *shared, uint64_t id, long timeout)
+{
+    *lock = (struct lock){.variant = variant,
+                          .id = id,
+                          .shared = shared,
+                          .timeout = timeout,
+                          .creator = getpid()};
+    struct user *user = calloc(1, sizeof *user);
+    if (!user)
+        return mmi_fail("mm:core: cannot create a lock");
+    user->threads = variant->traits & LOCK_THREADS;
+    user->readers = variant->traits & LOCK_READERS;
+    user->id = mmi_object_id();
+    if (user->id == 0)
+        goto undo_memory;
+    lock->user = user;
+    if (variant->create(lock) < 0)
+        goto undo_id;
+    return 0;
+
+undo_id:
+    mmi_object_retire(user->id);
+undo_memory:
+    free(user);
+    lock->user = NULL;
+    return -1;
+}
+
+void mmi_lock_destroy(struct lock *lock)
+{
+    int saved = errno;
+    struct user *user = lock->user;
+    lock->variant->destroy(lock);
+    mmi_object_retire(user->id);
+    free(user);
+    lock->user = NULL;
+    errno = saved;
+}
+
+/* Nearly always the lock is free, and no deadline need be made up. */
+static int enter_variant(struct lock *lock)
+{
+    static const struct timespec only_try;
+    const struct lock_variant *variant = lock->variant;
+    int result = variant->acquire(lock, LOCK_INTERNAL, LOCK_EXCLUSIVE,
+                                  lock->timeout > 0 ? &only_try : NULL);
+    if (result == 0 || errno != ETIMEDOUT)
+        return result;
+    struct timespec deadline = mmi_lock_deadline(lock->timeout);
+    return variant->acquire(lock, LOCK_INTERNAL, LOCK_EXCLUSIVE, &deadline);
+}
+
+static int enter_local(struct lock *lock)
+{
+    struct user *user = lock->user;
+    if (lock->timeout == 0)
+        return mmi_lock_local_enter(&user->local, lock, NULL);
+    struct timespec deadline = mmi_lock_deadline(lock->timeout);
+    return mmi_lock_local_enter(&user->local, lock, &deadline);
+}
+
+int mmi_lock_enter(struct lock *lock)
+{
+    struct user *user = lock->user;
+    int result = user->threads ? enter_variant(lock) : enter_local(lock);
+    if (result < 0 && errno == ETIMEDOUT)
+        return mmi_fail_as(ETIMEDOUT,
+                           "mm:core: the internal lock was not free within %ld "
+                           "ms: its holder is stopped or hostile",
+                           lock->timeout);
+    if (result == 0)
+        FAULT_POINT("internal.held");
+    return result;
+}
+
+void mmi_lock_leave(struct lock *lock)
+{
+    struct user *user = lock->user;
+    if (user->threads)
+        lock->variant->release(lock, LOCK_INTERNAL);
+    else
+        mmi_lock_local_leave(&user->local, lock);
+}
+
+static int ask(struct lock *lock, enum lock_mode mode,
+               const struct timespec *deadline)
+{
+    struct user *user = lock->user;
+    int result;
+    if (user->threads)
+        result = lock->variant->acquire(
+            lock, LOCK_USER, mode == LOCK_SHARED ? mode : LOCK_EXCLUSIVE,
+            deadline);
+    else
+        result = mmi_lock_local_acquire(&user->local, lock, mode, deadline);
+    if (result == 0 || errno != ETIMEDOUT)
+        return result;
+    const char *what = mode == LOCK_SHARED      ? "lock for reading"
+                       : mode == LOCK_EXCLUSIVE ? "lock for writing"
+                                                : "upgrade the lock";
+    if (lock_only_tries(deadline))
+        return mmi_fail_as(EBUSY, "mm:core: cannot %s: somebody else is inside",
+                           what);
+    return mmi_fail_as(ETIMEDOUT,
+                       "mm:core: cannot %s: somebody else stayed inside until "
+                       "the deadline",
+                       what);
+}
+
+static int acquire_again(struct lock *lock, struct hold *hold,
+                         enum lock_mode mode, const struct timespec *deadline)
+{
+    if (hold->depth == UINT32_MAX)
+        return mmi_fail_as(EOVERFLOW, "mm:core: cannot lock: locked too often");
+    if (mode == LOCK_EXCLUSIVE && hold->mode == LOCK_SHARED) {
+        if (ask(lock, LOCK_UPGRADE, deadline) < 0)
+            return -1;
+        hold->mode = LOCK_EXCLUSIVE;
+    }
+    hold->depth++;
+    return 0;
+}
+
+int mmi_lock_acquire(struct lock *lock, enum lock_mode mode,
+                     const struct timespec *deadline)
+{
+    struct user *user = lock->user;
+    struct hold *hold = find_hold(user);
+    if (!hold)
+        return -1;
+    if (!user->readers)
+        mode = LOCK_EXCLUSIVE;
+    if (hold->depth > 0)
+        return acquire_again(lock, hold, mode, deadline);
+    if (ask(lock, mode, deadline) < 0)
+        return -1;
+    hold->depth = 1;
+    hold->mode = mode;
+    FAULT_POINT("lock.held");
+    if (!user->threads)
+        mmi_thread()->user_locks++;
+    return 0;
+}
+
+int mmi_lock_release(struct lock *lock)
+{
+    struct user *user = lock->user;
+    struct hold *hold = find_hold(user);
+    if (!hold)
+        return -1;
+    if (hold->depth == 0)
+        return mmi_fail_as(EPERM,
+                           "mm:core: cannot unlock: this thread does not "
+                           "hold the lock");
+    if (--hold->depth > 0)
+        return 0;
+    if (user->threads)
+        return lock->variant->release(lock, LOCK_USER);
+    mmi_thread()->user_locks--;
+    return mmi_lock_local_release(&user->local, lock, hold->mode);
+}
+
+int mmi_lock_state(struct lock *lock, struct lock_state *state)
+{
+    struct user *user = lock->user;
+    int result = 0;
+    *state = (struct lock_state){0};
+    struct hold *hold = find_hold(user);
+    if (!hold)
+        return -1;
+    if (!user->threads)
+        result = mmi_lock_local_state(&user->local, lock, state);
+    else if (lock->variant->state)
+        result = lock->variant->state(lock, state);
+    state->depth = hold->depth;
+    return result;
+}

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# Tests: NAME.c builds NAME.t, each speaks TAP.  Unit tests link the
+# convenience library and reach internals; tests of the API link libmm.la and
+# cannot; tests that need fault points link libmm-test.la.
+
+TEST_EXTENSIONS = .t .sh
+T_LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+SH_LOG_DRIVER = $(T_LOG_DRIVER)
+SH_LOG_COMPILER = $(SHELL)
+AM_TESTS_ENVIRONMENT = \
+	top_srcdir='$(top_srcdir)'; top_builddir='$(top_builddir)'; \
+	CC='$(CC)'; SANITIZERS='$(MM_SANITIZERS)'; SHELL='$(SHELL)'; \
+	export top_srcdir top_builddir CC SANITIZERS SHELL;
+
+UNIT_TESTS =
+API_TESTS =
+FAULT_TESTS =
+
+include tests/base/local.mk
+include tests/heap/local.mk
+include tests/shm/local.mk
+include tests/lock/local.mk
+include tests/segment/local.mk
+include tests/api/local.mk
+include tests/rules/local.mk
+
+check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
+TESTS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
+EXTRA_DIST += tests/tap.h tests/children.h
