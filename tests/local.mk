@@ -22,7 +22,9 @@ include tests/shm/local.mk
 include tests/lock/local.mk
 include tests/segment/local.mk
 include tests/api/local.mk
+include tests/compat/local.mk
 include tests/rules/local.mk
+include tests/fuzz/local.mk
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: MIT
+# Each fuzz target replays a corpus of its own in `make check`; with
+# --enable-fuzzing, `make fuzz` lets libFuzzer look for more.
+
+UNIT_TESTS += tests/fuzz/fuzz_heap.t tests/fuzz/fuzz_options.t
+FUZZ_REPLAY = tests/fuzz/replay.c tests/fuzz/fuzz.h
+tests_fuzz_fuzz_heap_t_SOURCES = tests/fuzz/fuzz_heap.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_heap_t_LDADD = libmm-core.la
+tests_fuzz_fuzz_options_t_SOURCES = tests/fuzz/fuzz_options.c $(FUZZ_REPLAY)
+tests_fuzz_fuzz_options_t_LDADD = libmm-core.la
+
+FUZZERS = tests/fuzz/heap.fuzz tests/fuzz/options.fuzz
+EXTRA_PROGRAMS += $(FUZZERS)
+tests_fuzz_heap_fuzz_SOURCES = tests/fuzz/fuzz_heap.c tests/fuzz/fuzz.h
+tests_fuzz_heap_fuzz_LDADD = libmm-core.la
+tests_fuzz_heap_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+tests_fuzz_options_fuzz_SOURCES = tests/fuzz/fuzz_options.c tests/fuzz/fuzz.h
+tests_fuzz_options_fuzz_LDADD = libmm-core.la
+tests_fuzz_options_fuzz_LDFLAGS = $(AM_LDFLAGS) -fsanitize=fuzzer
+CLEANFILES += $(FUZZERS)
+
+FUZZ_SECS = 60
+if FUZZING
+fuzz: $(FUZZERS) $(UNIT_TESTS)
+	@for target in heap options; do \
+		corpus=tests/fuzz/corpus-$$target; \
+		$(MKDIR_P) $$corpus && \
+		tests/fuzz/fuzz_$$target.t --write $$corpus && \
+		tests/fuzz/$$target.fuzz -max_total_time=$(FUZZ_SECS) \
+			-artifact_prefix=tests/fuzz/$$target- $$corpus || exit 1; \
+	done
+else
+fuzz:
+	@echo 'make fuzz needs ./configure --enable-fuzzing CC=clang' >&2; exit 1
+endif
+.PHONY: fuzz
+
+clean-local: clean-fuzz
+clean-fuzz:
+	rm -rf tests/fuzz/corpus-heap tests/fuzz/corpus-options
+.PHONY: clean-fuzz
