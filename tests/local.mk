@@ -25,6 +25,7 @@ include tests/api/local.mk
 include tests/compat/local.mk
 include tests/rules/local.mk
 include tests/fuzz/local.mk
+include tests/bench/local.mk
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
