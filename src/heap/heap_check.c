@@ -63,7 +63,10 @@ static int check_marks(const struct heap *heap, const struct run *run,
     _Atomic uint16_t *sizes = span_sizes(heap, run->unit, run->class);
     for (size_t block = 0; block < blocks; block++) {
         size_t size = get(&sizes[block]);
-        if (size >= MARK_FIRST &&
+        uint64_t word =
+            get(&heap->words[span_word(heap, run->unit, block / 32)]);
+        /* Who frees beside a reset may mark a block that is free already. */
+        if (size >= MARK_FIRST && !(word >> block % 32 & 1) &&
             (size - MARK_FIRST >= heap->owner_count ||
              get(&heap->owners[size - MARK_FIRST]) == 0) &&
             get(&sizes[block]) == size)
