@@ -26,7 +26,7 @@ fuzz: $(FUZZERS) $(UNIT_TESTS)
 		corpus=tests/fuzz/corpus-$$target; \
 		$(MKDIR_P) $$corpus && \
 		tests/fuzz/fuzz_$$target.t --write $$corpus && \
-		tests/fuzz/$$target.fuzz -max_total_time=$(FUZZ_SECS) \
+		tests/fuzz/$$target.fuzz -max_total_time=$(FUZZ_SECS) -max_len=1024 \
 			-artifact_prefix=tests/fuzz/$$target- $$corpus || exit 1; \
 	done
 else
