@@ -19,7 +19,7 @@
 #include "lock/lock_local.h"
 #include "lock/lock_wait.h"
 
-enum { HOLD_BACK_MS = 5, WANT_AGAIN_MS = 50, WANT_TIMES = 4 };
+enum { HOLD_BACK_MS = 5, WANT_AGAIN_MS = 50, WANT_TIMES = 40 };
 
 struct notes {
     _Atomic uint32_t wanted; /* threads that wait to be the writer */
