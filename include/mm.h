@@ -120,7 +120,8 @@ MM_API void *mm_malloc(MM *mm, size_t size);
 MM_API void *mm_realloc(MM *mm, void *ptr, size_t size);
 
 /* PTR may be NULL.  A double free, a foreign or an interior pointer is
- * recognized, changes nothing, and sets errno to EINVAL. */
+ * recognized, changes nothing, and sets errno to EINVAL; of two frees at the
+ * same instant both may succeed. */
 MM_API void mm_free(MM *mm, void *ptr);
 
 /* NUMBER * SIZE zeroed bytes; ENOMEM if the product overflows. */
@@ -137,7 +138,8 @@ MM_API size_t mm_sizeof(MM *mm, const void *ptr);
 MM_API size_t mm_maxsize(void);
 
 /* Bytes left.  An allocation of n bytes takes n + 16 rounded up to 8 of them;
- * one that takes more than there are fails.  0 without a pool. */
+ * one that takes more than there are fails, but for what others take and give
+ * at that instant.  0 without a pool. */
 MM_API size_t mm_available(MM *mm);
 
 /* What went wrong last in this thread, NULL if nothing ever did.  The text is

@@ -15,10 +15,10 @@
  *
  * While allowances are void the rest errs on the high side only: a block is
  * paid for before it is taken and given back after it is freed, and a thread
- * that used an allowance in the instant it became void has not paid.  So an
- * allocation is never refused wrongly, except that a count taken while others
- * allocated may be low by what they did meanwhile; it is then marked inexact,
- * and refusals count again.
+ * that used an allowance in the instant it became void has not paid.  Nor has
+ * who allocated unseen while the rest was counted.  A count beside which others
+ * worked is marked rough, and refusals count again; so several threads may
+ * together get a little more than there is, and nobody is refused wrongly.
  */
 #include "config.h"
 

@@ -3,9 +3,9 @@
  * heap_small.c -- small objects: one bit in a self-describing word.
  *
  * An allocation is one compare-and-swap that clears a bit, a free one that sets
- * it.  Nothing belongs to a process: there is nothing to give back when one
- * dies.  Where a thread looks first is a private hint, verified by the
- * compare-and-swap itself.
+ * it.  Spans belong to nobody: there is none to give back when a process dies.
+ * What threads keep for themselves is in heap_magazine.c.  Where a thread looks
+ * first is a private hint, verified by the compare-and-swap itself.
  */
 #include "config.h"
 
