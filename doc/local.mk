@@ -4,6 +4,7 @@
 MAN3_PAGES = \
 	doc/mm.3 \
 	doc/mm_core.3 \
+	doc/mm_exact.3 \
 	doc/mm_options.3 \
 	doc/mm_pool.3
 dist_man_MANS = $(MAN3_PAGES) doc/mm-config.1 doc/mm_locking.7
@@ -18,6 +19,7 @@ dist_doc_DATA = \
 examplesdir = $(docdir)/examples
 dist_examples_DATA = \
 	doc/examples/counter.c \
+	doc/examples/exact.c \
 	doc/examples/inspect.c \
 	doc/examples/recover.c \
 	doc/examples/segment.c \

@@ -116,7 +116,8 @@ MM_API int mm_unlock(MM *mm);
 MM_API void *mm_malloc(MM *mm, size_t size);
 
 /* As realloc(3).  PTR NULL allocates; SIZE 0 frees and returns NULL.  On
- * failure PTR stays as it was.  EINVAL if PTR is no allocation of the pool. */
+ * failure PTR stays as it was.  Who is killed in it leaves one block, either
+ * the old or the new one.  EINVAL if PTR is no allocation of the pool. */
 MM_API void *mm_realloc(MM *mm, void *ptr, size_t size);
 
 /* PTR may be NULL.  A double free, a foreign or an interior pointer is
@@ -175,6 +176,29 @@ MM_API char *mm_strndup(MM *mm, const char *str, size_t size);
 /* A copy of SIZE bytes. */
 MM_API void *mm_memdup(MM *mm, const void *data, size_t size);
 
+/*
+ * Exact calls: an allocation and a word of the pool that says where it is
+ * change in the same instant, so that whoever is killed in one of these calls
+ * loses nothing.  WHERE, the *cell*, is a size_t in an allocation of the pool;
+ * it holds mm_offset() of a block, or 0 for none.  Either only these calls
+ * change a cell, or all who use it do so under mm_lock(MM_LOCK_RW).  A block
+ * that moves is copied while page-level calls of others wait.  EINVAL: WHERE is
+ * not an aligned word of the pool, or holds neither 0 nor an allocation; EBUSY:
+ * somebody else changed it meanwhile; the rest as for mm_malloc().
+ */
+
+/* Allocate SIZE bytes and store where into *WHERE, which must hold 0 (else
+ * EEXIST).  The contents are undefined: who is killed afterwards leaves the
+ * block as it was. */
+MM_API void *mm_malloc_at(MM *mm, size_t size, size_t *where);
+
+/* Free what *WHERE holds, and make it 0.  0, also if it was 0, or -1. */
+MM_API int mm_free_at(MM *mm, size_t *where);
+
+/* As mm_realloc() of what *WHERE holds; there is a valid block in it at each
+ * instant.  SIZE 0 frees and returns NULL. */
+MM_API void *mm_realloc_at(MM *mm, size_t *where, size_t size);
+
 /* Call VISIT(argument, ptr, size) for each allocation, in address order, until
  * it returns non-zero; returns that value, or 0 at the end, or -1 with errno
  * set.  VISIT may use the pool, and free PTR.  Allocations that come or go
@@ -202,6 +226,8 @@ struct mm_stat {
     size_t spans;        /* stretches of pages that hold small allocations */
     size_t repairs;      /* times that a survivor repaired the pool */
     size_t failed;       /* allocations refused for lack of space */
+    size_t dead_owners;  /* dead threads found that held a lock or blocks */
+    size_t reclaimed;    /* blocks that were taken back from them */
 };
 
 /* Fill at most SIZE bytes of *STAT, normally sizeof(struct mm_stat).  The

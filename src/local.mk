@@ -5,6 +5,7 @@
 LIBMM_SOURCES = \
 	src/api/mm_core.c \
 	src/api/mm_display.c \
+	src/api/mm_exact.c \
 	src/api/mm_global.c \
 	src/api/mm_lib.c \
 	src/api/mm_lock.c \
@@ -30,6 +31,7 @@ LIBMM_SOURCES = \
 	src/heap/heap_budget.c \
 	src/heap/heap_check.c \
 	src/heap/heap_create.c \
+	src/heap/heap_exact.c \
 	src/heap/heap_fast.h \
 	src/heap/heap_layout.h \
 	src/heap/heap_magazine.c \

@@ -68,7 +68,11 @@ static void print_summary(const struct pool *pool, const struct heap_stat *stat,
             stat->available - spare, run_count, run_count == 1 ? "" : "s");
     fprintf(stderr, "    bytes allocated = %zu\n",
             pool->size - stat->available);
-    fprintf(stderr, "    repairs         = %zu\n", stat->repairs);
+    fprintf(stderr,
+            "    repairs         = %zu (%zu dead owner%s, %zu block%s "
+            "reclaimed)\n",
+            stat->repairs, stat->dead_owners, stat->dead_owners == 1 ? "" : "s",
+            stat->reclaimed, stat->reclaimed == 1 ? "" : "s");
 }
 
 void mm_display_info(MM *mm)

@@ -185,9 +185,7 @@ void mm_destroy(MM *mm)
     mm_core_delete(mm);
 }
 
-/* What --enable-checks adds to each operation.  Damage is shown and ends the
- * process where it was noticed: this is for finding mistakes. */
-__attribute__((cold)) static void check_pool(struct pool *pool)
+__attribute__((cold)) void mmi_pool_check(struct pool *pool)
 {
     int saved = errno;
     if (mmi_heap_check(&pool->heap) < 0 && errno == EUCLEAN) {
@@ -219,7 +217,7 @@ void *mm_malloc(MM *mm, size_t size)
     if (!MM_CHECKS)
         return heap_alloc(&view->pool->heap, &view->hints, size);
     void *ptr = heap_alloc(&view->pool->heap, &view->hints, size);
-    check_pool(view->pool);
+    mmi_pool_check(view->pool);
     return ptr;
 }
 
@@ -231,7 +229,7 @@ void mm_free(MM *mm, void *ptr)
     else
         mmi_heap_free(&view->pool->heap, &view->hints, ptr);
     if (MM_CHECKS && view)
-        check_pool(view->pool);
+        mmi_pool_check(view->pool);
 }
 
 void *mm_realloc(MM *mm, void *ptr, size_t size)
@@ -247,7 +245,7 @@ void *mm_realloc(MM *mm, void *ptr, size_t size)
         return NULL;
     ptr = mmi_heap_resize(&view->pool->heap, &view->hints, ptr, size);
     if (MM_CHECKS)
-        check_pool(view->pool);
+        mmi_pool_check(view->pool);
     return ptr;
 }
 
@@ -277,7 +275,7 @@ void *mm_memalign(MM *mm, size_t alignment, size_t size)
     void *ptr = mmi_heap_alloc_aligned(&view->pool->heap, &view->hints,
                                        alignment, size);
     if (MM_CHECKS)
-        check_pool(view->pool);
+        mmi_pool_check(view->pool);
     return ptr;
 }
 

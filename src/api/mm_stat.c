@@ -31,6 +31,8 @@ static int fill_stat(struct pool *pool, struct mm_stat *stat)
         .spans = found.spans,
         .repairs = found.repairs,
         .failed = found.failed,
+        .dead_owners = found.dead_owners,
+        .reclaimed = found.reclaimed,
     };
     return 0;
 }
@@ -95,7 +97,7 @@ static const struct {
     FIGURE(used_count), FIGURE(largest_free), FIGURE(mapped),
     FIGURE(committed),  FIGURE(small_count),  FIGURE(large_count),
     FIGURE(free_runs),  FIGURE(spans),        FIGURE(repairs),
-    FIGURE(failed),
+    FIGURE(failed),     FIGURE(dead_owners),  FIGURE(reclaimed),
 #undef FIGURE
 };
 enum { FIGURE_COUNT = sizeof figures / sizeof *figures };

@@ -66,4 +66,8 @@ static inline struct pool *mmi_pool_find(const void *mm)
  * mmi_fail() if the options choose none. */
 size_t mmi_pool_max_size(void);
 
+/* What --enable-checks adds to each operation.  Damage is shown and ends the
+ * process where it was noticed: this is for finding mistakes. */
+void mmi_pool_check(struct pool *pool);
+
 #endif

@@ -23,6 +23,12 @@
 
 enum { RETRY_MAX = 3 }; /* searches while others keep freeing */
 
+void mmi_heap_note_dead(struct heap *heap, uint64_t owners, uint64_t blocks)
+{
+    atomic_fetch_add(&heap->control->dead_owners, owners);
+    atomic_fetch_add(&heap->control->reclaimed, blocks);
+}
+
 /* --- the internal lock --------------------------------------------------- */
 
 int mmi_heap_enter_to_look(struct heap *heap)
@@ -36,6 +42,7 @@ int mmi_heap_enter_to_look(struct heap *heap)
             return -1;
         }
         set(&control->repairs, get(&control->repairs) + 1);
+        mmi_heap_note_dead(heap, 1, 0);
         put(&control->busy, 0);
     }
     return 0;
@@ -73,14 +80,13 @@ int mmi_heap_fail_fragmented(struct heap *heap, size_t size)
                        size);
 }
 
-static int fail_no_allocation(void)
+int mmi_heap_fail_no_allocation(void)
 {
     return mmi_fail_as(EINVAL,
                        "mm:alloc: the address is no allocation of this pool");
 }
 
-/* Only a size that does not fit even an empty pool is refused here. */
-static bool is_possible(const struct heap *heap, size_t size)
+bool mmi_heap_is_possible(struct heap *heap, size_t size)
 {
     if (size == 0) {
         mmi_fail_as(EINVAL, "mm:alloc: size is 0");
@@ -138,12 +144,12 @@ static void *large_alloc(struct heap *heap, struct heap_hints *hints,
 void *mmi_heap_alloc_slowly(struct heap *heap, struct heap_hints *hints,
                             size_t size)
 {
-    if (!is_possible(heap, size) ||
+    if (!mmi_heap_is_possible(heap, size) ||
         mmi_heap_budget_take(heap, hints, cost_of(size)) < 0)
         return NULL;
     void *ptr;
     unsigned class = size <= SMALL_MAX ? class_of(size) : 0;
-    if (size > SMALL_MAX || entry_length(heap->classes[class].head) == 0)
+    if (is_large(heap, size))
         ptr = large_alloc(heap, hints, BLOCK_ALIGN, size);
     else if (hints->resets == get(&heap->control->resets) &&
              hints->magazines[class].top != hints->magazines[class].bottom)
@@ -165,7 +171,7 @@ void *mmi_heap_alloc_aligned(struct heap *heap, struct heap_hints *hints,
 {
     if (align <= BLOCK_ALIGN)
         return mmi_heap_alloc(heap, hints, size);
-    if (!is_possible(heap, size) ||
+    if (!mmi_heap_is_possible(heap, size) ||
         mmi_heap_budget_take(heap, hints, cost_of(size)) < 0)
         return NULL;
 
@@ -185,21 +191,13 @@ void *mmi_heap_alloc_aligned(struct heap *heap, struct heap_hints *hints,
     return ptr;
 }
 
-/* Whether the block of a span that PLACE names is in use. */
-static bool is_taken(const struct place *place)
-{
-    uint64_t word = get(place->word);
-    return word >> 32 == place->tag && !(word >> place->bit & 1) &&
-           get(place->size) < MARK_FIRST;
-}
-
 static bool find_allocation(const struct heap *heap, const void *ptr,
                             struct place *place)
 {
     if (place_find(heap, ptr, place) &&
-        (place->kind == KIND_LARGE || is_taken(place)))
+        (place->kind == KIND_LARGE || place_taken(place)))
         return true;
-    fail_no_allocation();
+    mmi_heap_fail_no_allocation();
     return false;
 }
 
@@ -215,7 +213,7 @@ static int large_free(struct heap *heap, struct heap_hints *hints, size_t unit)
         mmi_heap_run_release(heap, unit);
     mmi_heap_leave(heap);
     if (!live)
-        return fail_no_allocation();
+        return mmi_heap_fail_no_allocation();
     mmi_heap_budget_give(heap, hints, cost_of(size));
     tell_starving(heap);
     return 0;
@@ -227,10 +225,10 @@ int mmi_heap_free_slowly(struct heap *heap, struct heap_hints *hints, void *ptr)
     if (!ptr)
         return 0;
     if (!place_find(heap, ptr, &place))
-        return fail_no_allocation();
+        return mmi_heap_fail_no_allocation();
     if (place.kind == KIND_LARGE)
         return large_free(heap, hints, place.unit);
-    if (!is_taken(&place))
+    if (!place_taken(&place))
         return mmi_fail_as(EINVAL,
                            "mm:alloc: chunk of memory already in free list");
     size_t size = clip_size(get(place.size), place.class);
@@ -276,68 +274,97 @@ size_t mmi_heap_usable(struct heap *heap, const void *ptr)
     return mmi_heap_class_size[place.class];
 }
 
-/* Make the large run at UNIT hold SIZE bytes where it is.  The size is the
- * commit: pages come before they are needed and go after.  False if there is no
- * room; *FAILED if that was recorded. */
-static bool resize_run(struct heap *heap, size_t unit, size_t size,
-                       bool *failed)
+/* Make the large run at UNIT hold SIZE bytes where it is, under the internal
+ * lock.  The size is the commit: pages come before they are needed and go
+ * after.  1; 0 if there is no room; -1 after mmi_fail(). */
+static int resize_run(struct heap *heap, size_t unit, size_t size)
 {
-    *failed = true;
-    if (mmi_heap_enter(heap) < 0)
-        return false;
     struct run run;
-    bool done = false;
-    if (!run_read(heap, unit, &run) || run.kind != KIND_LARGE) {
-        fail_no_allocation();
-    } else {
-        size_t length = units_for(heap, size);
-        *failed = false;
-        done = length <= run.length ||
-               mmi_heap_run_extend(heap, &run, length, failed);
-        if (done)
-            put(&heap->entries[unit].link, size);
-        if (length < run.length)
-            mmi_heap_run_shorten(heap, &run, length);
-    }
+    if (!run_read(heap, unit, &run) || run.kind != KIND_LARGE)
+        return mmi_heap_fail_no_allocation();
+    size_t length = units_for(heap, size);
+    bool failed = false;
+    if (length > run.length &&
+        !mmi_heap_run_extend(heap, &run, length, &failed))
+        return failed ? -1 : 0;
+    put(&heap->entries[unit].link, size);
+    if (length < run.length)
+        mmi_heap_run_shorten(heap, &run, length);
+    return 1;
+}
+
+int mmi_heap_fail_changed(void)
+{
+    return mmi_fail_as(EBUSY, "mm:alloc: somebody else changed the cell or its "
+                              "block meanwhile");
+}
+
+/* What CELL names is still as it was seen: OLD bytes at PLACE. */
+static bool is_unchanged(const struct heap *heap, const struct heap_cell *cell,
+                         const struct place *place, size_t old)
+{
+    struct place now;
+    return atomic_load(cell->where) == cell->held &&
+           place_find(heap, heap->block + cell->held, &now) &&
+           now.kind == place->kind && now.class == place->class &&
+           (now.kind == KIND_LARGE
+                ? large_size(heap, now.unit) == old
+                : place_taken(&now) &&
+                      clip_size(get(now.size), now.class) == old);
+}
+
+/* The same for the OLD bytes at PLACE, as long as CELL, if given, names them.
+ */
+static int resize_locked(struct heap *heap, const struct place *place,
+                         size_t old, size_t size, const struct heap_cell *cell)
+{
+    if (mmi_heap_enter(heap) < 0)
+        return -1;
+    int result = 1;
+    if (cell && !is_unchanged(heap, cell, place, old))
+        result = mmi_heap_fail_changed();
+    else if (place->kind == KIND_LARGE)
+        result = resize_run(heap, place->unit, size);
+    else
+        set(place->size, (uint16_t)size);
     mmi_heap_leave(heap);
     tell_starving(heap);
-    return done;
+    return result;
+}
+
+int mmi_heap_resize_in_place(struct heap *heap, struct heap_hints *hints,
+                             const void *ptr, size_t size,
+                             const struct heap_cell *cell)
+{
+    struct place place;
+    if (!find_allocation(heap, ptr, &place))
+        return -1;
+    bool large = place.kind == KIND_LARGE;
+    if (!large && size > mmi_heap_class_size[place.class])
+        return 0;
+    size_t old = large ? large_size(heap, place.unit)
+                       : clip_size(get(place.size), place.class);
+    int64_t more = cost_of(size) - cost_of(old);
+    if (more > 0 && mmi_heap_budget_take(heap, hints, more) < 0)
+        return -1;
+    int result = 1;
+    if (large || cell)
+        result = resize_locked(heap, &place, old, size, cell);
+    else
+        set(place.size, (uint16_t)size);
+    int64_t give = result > 0 ? -more : more;
+    if (give > 0)
+        mmi_heap_budget_give(heap, hints, give);
+    return result;
 }
 
 void *mmi_heap_resize(struct heap *heap, struct heap_hints *hints, void *ptr,
                       size_t size)
 {
-    struct place place;
-    if (!is_possible(heap, size) || !find_allocation(heap, ptr, &place))
+    if (!mmi_heap_is_possible(heap, size))
         return NULL;
-    bool large = place.kind == KIND_LARGE;
-    size_t old = large ? large_size(heap, place.unit)
-                       : clip_size(get(place.size), place.class);
-    int64_t more = cost_of(size) - cost_of(old);
-    if (large || size <= mmi_heap_class_size[place.class]) {
-        if (more > 0 && mmi_heap_budget_take(heap, hints, more) < 0)
-            return NULL;
-        bool failed = false;
-        bool done = true;
-        if (large)
-            done = resize_run(heap, place.unit, size, &failed);
-        else
-            set(place.size, (uint16_t)size);
-        int64_t give = done ? -more : more;
-        if (give > 0)
-            mmi_heap_budget_give(heap, hints, give);
-        if (done || failed)
-            return done ? ptr : NULL;
-    }
-
-    void *moved = mmi_heap_alloc(heap, hints, size);
-    if (!moved)
-        return NULL;
-    /* They overlap only if a peer lied. */
-    memmove(moved, ptr, old < size ? old : size);
-    if (mmi_heap_free(heap, hints, ptr) < 0) {
-        mmi_heap_free(heap, hints, moved);
-        return NULL;
-    }
-    return moved;
+    int result = mmi_heap_resize_in_place(heap, hints, ptr, size, NULL);
+    if (result != 0)
+        return result < 0 ? NULL : ptr;
+    return mmi_heap_move(heap, hints, ptr, size);
 }

@@ -131,6 +131,7 @@ struct heap {
 struct heap_stat {
     size_t used, used_count, available, largest_free, committed;
     size_t small_count, large_count, free_runs, spans, repairs, failed;
+    size_t dead_owners, reclaimed;
 };
 
 /* Bytes of block that a heap for REQUEST bytes wants, most of them never
@@ -153,6 +154,17 @@ void *mmi_heap_alloc_aligned(struct heap *heap, struct heap_hints *hints,
  * was. */
 void *mmi_heap_resize(struct heap *heap, struct heap_hints *hints, void *ptr,
                       size_t size);
+
+/* The same with a *cell*: WHERE, a size_t of the payload, holds the offset of a
+ * block in the heap's block, or 0, and changes in the same instant.  The first
+ * wants it to hold 0 (else EEXIST), the others an allocation or 0 (else
+ * EINVAL).  The internal lock is held throughout, also while a block that moves
+ * is copied. */
+void *mmi_heap_alloc_at(struct heap *heap, struct heap_hints *hints,
+                        size_t size, void *where);
+int mmi_heap_free_at(struct heap *heap, struct heap_hints *hints, void *where);
+void *mmi_heap_resize_at(struct heap *heap, struct heap_hints *hints,
+                         void *where, size_t size);
 
 /* 0, also for NULL, or -1 after mmi_fail_as(EINVAL) if PTR is no live
  * allocation. */

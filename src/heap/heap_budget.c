@@ -78,7 +78,7 @@ static int64_t count_span(const struct heap *heap, const struct run *run)
     for (size_t group = 0; group * 32 < blocks && group <= UINT16_MAX;
          group++) {
         uint64_t word = get(&heap->words[span_word(heap, run->unit, group)]);
-        if (word >> 32 != word_tag(run->class, group))
+        if (!word_is(word, word_tag(run->class, group)))
             continue;
         uint32_t taken = ~(uint32_t)word & word_mask(blocks, group);
         for (; taken; taken &= taken - 1) {

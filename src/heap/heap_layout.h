@@ -18,8 +18,10 @@
  *
  * A *word* describes 32 blocks of a span: bits 0-31 the free ones, 32-39 the
  * class plus one (0: closed), 40-47 flags, 48-63 the word's number in its span.
- * Its position and its upper half determine the addresses of its blocks, so
- * that a compare-and-swap that succeeds is right whatever happened before.
+ * The one flag, PENDING: a block of the word is being taken or freed together
+ * with a cell, see heap_exact.c.  Its position and its upper half determine the
+ * addresses of its blocks, so that a compare-and-swap that succeeds is right
+ * whatever happened before.
  *   - A closed word in a SMALL span means that all its blocks are free.
  *   - The words of units that are in no span are closed.
  *
@@ -109,9 +111,18 @@ struct control {
     _Atomic uint64_t sweeps;     /* asked for since one found something */
     _Atomic uint64_t changes;    /* counts changes of the chain */
     _Atomic uint64_t repairs;
+    _Atomic uint64_t dead_owners; /* dead threads that held something */
+    _Atomic uint64_t reclaimed;   /* blocks that were taken back from them */
     _Atomic uint64_t failed;
     _Atomic uint64_t bin_map[HEAP_BIN_COUNT / 64];
     _Atomic uint32_t bins[HEAP_BIN_COUNT]; /* first unit plus one, 0: none */
+
+    /* What an exact call is about, heap_exact.c; under the internal lock, too.
+     * Offsets in the block. */
+    _Atomic uint64_t intent_cell; /* 0: there is no such call */
+    _Atomic uint64_t intent_old;  /* what the cell held; 0: nothing */
+    _Atomic uint64_t intent_new;  /* what it will hold */
+    _Atomic size_t moving;        /* the cell of a resize without one */
 };
 
 _Static_assert(sizeof(struct control) <= HEAP_CONTROL_SIZE, "control too big");
@@ -253,6 +264,16 @@ static inline uint32_t word_mask(size_t blocks, size_t group)
     return left >= 32 ? UINT32_MAX : ((uint32_t)1 << left) - 1;
 }
 
+/* Flag of a word, in its upper half: see heap_exact.c. */
+#define TAG_PENDING  UINT32_C(0x100)
+#define WORD_PENDING ((uint64_t)TAG_PENDING << 32)
+
+/* Whether WORD is open with TAG; what is pending in it does not matter. */
+static inline bool word_is(uint64_t word, uint32_t tag)
+{
+    return ((uint32_t)(word >> 32) & ~TAG_PENDING) == tag;
+}
+
 static inline uint64_t word_make(uint32_t tag, uint32_t free_blocks)
 {
     return (uint64_t)tag << 32 | free_blocks;
@@ -335,6 +356,14 @@ static inline bool place_find(const struct heap *heap, const void *ptr,
     return true;
 }
 
+/* Whether the block of a span that PLACE names is in use. */
+static inline bool place_taken(const struct place *place)
+{
+    uint64_t word = get(place->word);
+    return word_is(word, place->tag) && !(word >> place->bit & 1) &&
+           get(place->size) < MARK_FIRST;
+}
+
 /* A block whose owner died before it wrote the size counts in full; a scribbled
  * size is clipped to the class. */
 static inline size_t clip_size(size_t size, unsigned class)
@@ -348,7 +377,7 @@ static inline size_t live_size(const struct heap *heap, const struct run *run,
                                size_t block)
 {
     uint64_t word = get(&heap->words[span_word(heap, run->unit, block >> 5)]);
-    if (word >> 32 != word_tag(run->class, block >> 5) ||
+    if (!word_is(word, word_tag(run->class, block >> 5)) ||
         (word >> (block & 31) & 1))
         return 0;
     size_t size = get(&span_sizes(heap, run->unit, run->class)[block]);

@@ -99,13 +99,22 @@ static void free_marked(struct heap *heap, struct heap_hints *hints, char *ptr)
     mmi_heap_block_give(heap, hints, &place);
 }
 
-void mmi_heap_flush(struct heap *heap, struct heap_hints *hints)
+bool mmi_heap_magazine_empty(struct heap *heap, struct heap_hints *hints)
 {
+    bool any = false;
     if (hints->resets != get(&heap->control->resets))
         mmi_heap_magazine_drop(heap, hints);
     for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++)
-        while (hints->magazines[class].top != hints->magazines[class].bottom)
+        while (hints->magazines[class].top != hints->magazines[class].bottom) {
             free_marked(heap, hints, (--hints->magazines[class].top)->ptr);
+            any = true;
+        }
+    return any;
+}
+
+void mmi_heap_flush(struct heap *heap, struct heap_hints *hints)
+{
+    mmi_heap_magazine_empty(heap, hints);
     if (hints->mark != 0)
         atomic_store(&heap->owners[hints->mark - MARK_FIRST], 0);
     tell_starving(heap);
@@ -142,16 +151,21 @@ static uint32_t find_dead(struct heap *heap, struct dead *dead)
     return found;
 }
 
-static void sweep_span(struct heap *heap, const struct run *run,
-                       const struct dead *dead)
+/* How many blocks were taken back. */
+static size_t sweep_span(struct heap *heap, const struct run *run,
+                         const struct dead *dead)
 {
+    size_t count = 0;
     _Atomic uint16_t *sizes = span_sizes(heap, run->unit, run->class);
     size_t blocks = span_blocks(heap, run);
     for (size_t block = 0; block < blocks; block++)
-        if (is_dead(dead, get(&sizes[block])))
+        if (is_dead(dead, get(&sizes[block]))) {
             free_marked(heap, NULL,
                         unit_address(heap, run->unit) +
                             block * mmi_heap_class_size[run->class]);
+            count++;
+        }
+    return count;
 }
 
 bool mmi_heap_magazine_sweep(struct heap *heap)
@@ -168,17 +182,20 @@ bool mmi_heap_magazine_sweep(struct heap *heap)
 
     struct dead dead;
     memset(&dead, 0, sizeof dead);
-    if (find_dead(heap, &dead) == 0)
+    uint32_t found = find_dead(heap, &dead);
+    if (found == 0)
         return false;
+    size_t blocks = 0;
     struct run run;
     for (size_t unit = 0; unit < heap->unit_count && run_read(heap, unit, &run);
          unit += run.length)
         if (run.kind == KIND_SMALL)
-            sweep_span(heap, &run, &dead);
+            blocks += sweep_span(heap, &run, &dead);
     for (uint32_t i = 0; i < heap->owner_count; i++)
         if (dead.bits[i / 64] >> i % 64 & 1)
             atomic_store(&heap->owners[i], 0);
     set(&control->sweeps, 0);
+    mmi_heap_note_dead(heap, found, blocks);
     tell_starving(heap);
     return true;
 }

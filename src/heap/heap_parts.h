@@ -13,7 +13,19 @@ int mmi_heap_enter(struct heap *heap);
 void mmi_heap_leave(struct heap *heap);
 int mmi_heap_enter_to_look(struct heap *heap);
 void mmi_heap_leave_looking(struct heap *heap);
+/* OWNERS dead threads were found holding something, BLOCKS of it came back. */
+void mmi_heap_note_dead(struct heap *heap, uint64_t owners, uint64_t blocks);
 int mmi_heap_fail_damaged(struct heap *heap, size_t unit);
+int mmi_heap_fail_no_allocation(void);
+int mmi_heap_fail_changed(void);
+/* Only a size that does not fit even an empty pool is impossible. */
+bool mmi_heap_is_possible(struct heap *heap, size_t size);
+/* Whether allocations of SIZE bytes get a run of their own. */
+static inline bool is_large(const struct heap *heap, size_t size)
+{
+    return size > SMALL_MAX ||
+           entry_length(heap->classes[class_of(size)].head) == 0;
+}
 int mmi_heap_fail_fragmented(struct heap *heap, size_t size);
 
 /* heap_run.c, all under the internal lock.  Find a free run of at least LENGTH
@@ -46,6 +58,10 @@ unsigned mmi_heap_run_bin(size_t length);
 /* heap_small.c */
 void *mmi_heap_small_alloc(struct heap *heap, struct heap_hints *hints,
                            unsigned class, size_t size);
+/* Let the hint of CLASS name another word with a free block; under the internal
+ * lock.  False if there is none; *FAILED if that was recorded. */
+bool mmi_heap_small_find(struct heap *heap, struct heap_hints *hints,
+                         unsigned class, bool *failed);
 /* Clear the size and set the bit of the block at PLACE.  -1 after
  * mmi_fail_as(EINVAL) if it is set.  HINTS may be NULL. */
 int mmi_heap_block_give(struct heap *heap, struct heap_hints *hints,
@@ -71,6 +87,31 @@ void mmi_heap_magazine_drop(struct heap *heap, struct heap_hints *hints);
 /* Free what dead threads have in magazines; under the internal lock.  True if
  * there was something. */
 bool mmi_heap_magazine_sweep(struct heap *heap);
+
+/* The same with the caller's own, which keeps its mark.  True if there was
+ * something. */
+bool mmi_heap_magazine_empty(struct heap *heap, struct heap_hints *hints);
+
+/* A word of the pool that says where a block is, and what it was seen to say.
+ */
+struct heap_cell {
+    const _Atomic size_t *where;
+    size_t held;
+};
+
+/* heap.c: make PTR hold SIZE bytes where it is, if CELL, which may be NULL,
+ * still names it.  1; 0 if it would have to move; -1 after mmi_fail(). */
+int mmi_heap_resize_in_place(struct heap *heap, struct heap_hints *hints,
+                             const void *ptr, size_t size,
+                             const struct heap_cell *cell);
+
+/* heap_exact.c: complete or undo what a dead thread was about, before the chain
+ * is mended. */
+void mmi_heap_exact_mend(struct heap *heap);
+/* Let SIZE bytes elsewhere take the place of the allocation at PTR: at each
+ * instant one of both is live.  NULL after mmi_fail(), PTR as it was. */
+void *mmi_heap_move(struct heap *heap, struct heap_hints *hints, void *ptr,
+                    size_t size);
 
 /* heap_budget.c */
 /* Take COST out of the budget before an allocation.  0, or -1 after

@@ -3,11 +3,11 @@
  * heap_repair.c -- what the next holder of the lock does after a death.
  *
  * Whoever takes the internal lock and finds the busy mark walks the chain of
- * heads once: it finishes a reset, merges free neighbours, rewrites tails and
- * ends, opens closed words, and fills bins and space bits anew.  Only the chain
- * and the words are believed; nothing is read from the caches.  Small
- * allocations and frees of others go on meanwhile.  Whoever dies in here leaves
- * the mark, and the next one begins again.
+ * heads once: it settles an exact call, finishes a reset, merges free
+ * neighbours, rewrites tails and ends, opens closed words, and fills bins and
+ * space bits anew.  Only the chain and the words are believed; nothing is read
+ * from the caches.  Small allocations and frees of others go on meanwhile.
+ * Whoever dies in here leaves the mark, and the next one begins again.
  */
 #include "config.h"
 
@@ -55,6 +55,7 @@ static void merge_following(struct heap *heap, struct run *run)
 int mmi_heap_mend(struct heap *heap)
 {
     struct control *control = heap->control;
+    mmi_heap_exact_mend(heap);
     if (get(&control->resetting) && finish_reset(heap) < 0)
         return -1;
 

@@ -303,13 +303,43 @@ static bool refill_locked(struct heap *heap, struct heap_hints *hints,
     return found;
 }
 
-/* The same, after blocks that dead threads had in magazines were freed. */
-static bool refill_after_sweep(struct heap *heap, struct heap_hints *hints,
-                               unsigned class, struct heap_hint *hint,
-                               bool *failed)
+/* Let HINT name another word with a free block, of spans that there are. */
+static bool refill_from_spans(struct heap *heap, struct heap_hints *hints,
+                              unsigned class, struct heap_hint *hint)
 {
-    return mmi_heap_magazine_sweep(heap) &&
-           refill_locked(heap, hints, class, hint, failed);
+    if (hint->tag) {
+        size_t group = hint->tag >> 16;
+        size_t unit = (hint->word - group) >> heap->words_shift;
+        struct run run;
+        if (run_read(heap, unit, &run) && run.kind == KIND_SMALL &&
+            run.class == class && look_into_span(heap, &run, group + 1, hint))
+            return true;
+        leave_span(heap, hints, unit);
+        hint->last = 0;
+        hint->tag = 0;
+    }
+    return find_span(heap, hints, class, false, hint);
+}
+
+/* Or of anything that can be found under the internal lock: in the end, after
+ * the blocks that dead threads had in magazines were freed. */
+static bool refill_from_pages(struct heap *heap, struct heap_hints *hints,
+                              unsigned class, struct heap_hint *hint,
+                              bool *failed)
+{
+    return refill_locked(heap, hints, class, hint, failed) ||
+           (mmi_heap_magazine_sweep(heap) &&
+            refill_locked(heap, hints, class, hint, failed));
+}
+
+bool mmi_heap_small_find(struct heap *heap, struct heap_hints *hints,
+                         unsigned class, bool *failed)
+{
+    struct heap_hint *hint = &hints->small[class];
+    *failed = false;
+    return refill_from_spans(heap, hints, class, hint) ||
+           refill_from_pages(heap, hints, class, hint, failed) ||
+           (!*failed && find_span(heap, hints, class, true, hint));
 }
 
 /* Let HINT name a word with a free block.  0; -1 after mmi_fail(), or with
@@ -318,25 +348,12 @@ static int refill(struct heap *heap, struct heap_hints *hints, unsigned class,
                   bool *nothing)
 {
     struct heap_hint *hint = &hints->small[class];
-    if (hint->tag) {
-        size_t group = hint->tag >> 16;
-        size_t unit = (hint->word - group) >> heap->words_shift;
-        struct run run;
-        if (run_read(heap, unit, &run) && run.kind == KIND_SMALL &&
-            run.class == class && look_into_span(heap, &run, group + 1, hint))
-            return 0;
-        leave_span(heap, hints, unit);
-        hint->last = 0;
-        hint->tag = 0;
-    }
-    if (find_span(heap, hints, class, false, hint))
+    if (refill_from_spans(heap, hints, class, hint))
         return 0;
-
     if (mmi_heap_enter(heap) < 0)
         return -1;
     bool failed;
-    bool found = refill_locked(heap, hints, class, hint, &failed) ||
-                 refill_after_sweep(heap, hints, class, hint, &failed);
+    bool found = refill_from_pages(heap, hints, class, hint, &failed);
     mmi_heap_leave(heap);
     if (failed)
         return -1;
@@ -383,7 +400,7 @@ int mmi_heap_block_give(struct heap *heap, struct heap_hints *hints,
     bool hinted = hint && &heap->words[hint->word] == place->word;
     uint64_t word = hinted ? hint->last : get(place->word);
     for (;;) {
-        bool live = word >> 32 == place->tag && !(word & bit);
+        bool live = word_is(word, place->tag) && !(word & bit);
         if (live && atomic_compare_exchange_strong_explicit(
                         place->word, &word, word | bit, memory_order_seq_cst,
                         memory_order_relaxed))

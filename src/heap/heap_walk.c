@@ -193,5 +193,7 @@ int mmi_heap_stat(struct heap *heap, struct heap_stat *stat)
         heap, committed < heap->unit_count ? committed : heap->unit_count);
     stat->repairs = get(&control->repairs);
     stat->failed = get(&control->failed);
+    stat->dead_owners = get(&control->dead_owners);
+    stat->reclaimed = get(&control->reclaimed);
     return 0;
 }

@@ -6,6 +6,7 @@ API_TESTS += \
 	tests/api/destroy.t \
 	tests/api/display.t \
 	tests/api/errors.t \
+	tests/api/exact.t \
 	tests/api/global.t \
 	tests/api/huge.t \
 	tests/api/lib.t \
@@ -33,6 +34,8 @@ tests_api_display_t_SOURCES = tests/api/display.c tests/api/api.h
 tests_api_display_t_LDADD = libmm.la
 tests_api_errors_t_SOURCES = tests/api/errors.c tests/api/api.h
 tests_api_errors_t_LDADD = libmm.la
+tests_api_exact_t_SOURCES = tests/api/exact.c tests/api/api.h
+tests_api_exact_t_LDADD = libmm.la
 tests_api_global_t_SOURCES = tests/api/global.c tests/api/api.h
 tests_api_global_t_LDADD = libmm.la
 tests_api_huge_t_SOURCES = tests/api/huge.c tests/api/api.h

@@ -47,14 +47,18 @@ struct live {
 
 struct scene {
     struct fixture fixture;
-    char *ptr; /* what the operation is about */
+    char *ptr;            /* what the operation is about */
+    _Atomic size_t *cell; /* of an exact call */
+    char *cell_block;     /* where it lies */
+    size_t cell_less;     /* blocks that are live besides */
+    struct block named;   /* what the cell named first */
     size_t size;
     size_t align;
     const char *finding;
     struct live before;
     struct live after;
     struct live now;
-    int state;       /* 0: as before; 2: as after; 1: both */
+    int state;       /* 0: as before; 2: as after */
     size_t may_leak; /* blocks that become live: 0 or 1 */
     char *copy;      /* what is put back */
     char *original;  /* as the setup left it */
@@ -118,7 +122,7 @@ static bool is_now(const struct scene *scene, const struct live *live,
            count_missing(&scene->now, live, sizes) <= scene->may_leak;
 }
 
-/* 0 as before, 2 as after, 1 both, -1 none of them.  A block that is in flight
+/* 0 as before, 2 as after, -1 none of them.  A block that is in flight
  * may have lost its size. */
 static int tell_state(const struct scene *scene)
 {
@@ -131,11 +135,6 @@ static int tell_state(const struct scene *scene)
                                                                : 2;
     if (is_now(scene, before, same))
         return 0;
-    /* A resize that moves: there are both for a moment. */
-    if (count_missing(before, &scene->now, false) == 0 &&
-        count_missing(after, &scene->now, false) == 0 &&
-        scene->now.count == after->count + 1)
-        return 1;
     return -1;
 }
 
@@ -161,7 +160,8 @@ static bool are_intact(struct scene *scene)
         const struct block *block = &scene->before.blocks[i];
         const struct block *then = find_block(&scene->after, block->ptr);
         size_t size = block->size;
-        if (!then)
+        const char *cell = (const char *)scene->cell;
+        if (!then || (cell >= block->ptr && cell < block->ptr + size))
             continue;
         if (then->size < size)
             size = then->size;
@@ -292,6 +292,20 @@ static void survive(struct scene *scene)
     expect(scene, collect(scene, &scene->now), "walk failed");
     check_sound(scene);
 
+    if (scene->cell) {
+        size_t at = *scene->cell;
+        expect(scene, at == 0 || find_block(&scene->now, f->block + at) != NULL,
+               "the cell names nothing");
+        if (at != 0 && scene->named.size != 0)
+            expect(scene,
+                   is_filled(f->block + at,
+                             scene->named.size < scene->size ? scene->named.size
+                                                             : scene->size,
+                             scene->named.ptr),
+                   "what the cell names has other contents");
+        expect(scene, scene->now.count == scene->cell_less + (at != 0 ? 1 : 0),
+               "a block is lost");
+    }
     int state = tell_state(scene);
     if (state < 0)
         diag("%zu live, %zu before, %zu after", scene->now.count,
@@ -471,6 +485,29 @@ static int do_reset(struct scene *scene)
 static int do_flush(struct scene *scene)
 {
     mmi_heap_flush(&scene->fixture.heap, &scene->fixture.hints);
+    return 0;
+}
+
+/* Exact calls: the cell is the first word of a block that nothing else is done
+ * to.  What it says and what is live change together. */
+static int do_alloc_at(struct scene *scene)
+{
+    struct fixture *f = &scene->fixture;
+    void *ptr =
+        mmi_heap_alloc_at(&f->heap, &f->hints, scene->size, scene->cell);
+    return ptr ? 1 : 0;
+}
+
+static int do_free_at(struct scene *scene)
+{
+    struct fixture *f = &scene->fixture;
+    return mmi_heap_free_at(&f->heap, &f->hints, scene->cell) < 0 ? 0 : -1;
+}
+
+static int do_resize_at(struct scene *scene)
+{
+    struct fixture *f = &scene->fixture;
+    mmi_heap_resize_at(&f->heap, &f->hints, scene->cell, scene->size);
     return 0;
 }
 
@@ -712,6 +749,75 @@ static void set_up_become_large(struct scene *scene)
     scene->size = 17000;
 }
 
+/* The cell names PTR, which may be NULL. */
+static void name_cell(struct scene *scene, const char *ptr)
+{
+    char *block = must_take(scene, 200);
+    scene->cell_block = block;
+    scene->cell = (_Atomic size_t *)(void *)(block + 64);
+    *scene->cell = ptr ? (size_t)(ptr - scene->fixture.block) : 0;
+}
+
+static void set_up_at_small(struct scene *scene)
+{
+    set_up(scene);
+    name_cell(scene, NULL);
+    scene->size = 100;
+}
+
+static void set_up_at_span(struct scene *scene)
+{
+    set_up_at_small(scene);
+    scene->size = 30;
+}
+
+static void set_up_at_large(struct scene *scene)
+{
+    set_up_at_small(scene);
+    scene->size = 17000;
+}
+
+static void set_up_at_free(struct scene *scene)
+{
+    set_up(scene);
+    name_cell(scene, must_take(scene, 500));
+    scene->size = 510;
+}
+
+static void set_up_at_move(struct scene *scene)
+{
+    set_up_at_free(scene);
+    scene->size = 120;
+    scene->fixture.hints.mark_refused = true;
+    name_cell(scene, must_take(scene, 100));
+}
+
+static void set_up_at_grow(struct scene *scene)
+{
+    set_up_at_free(scene);
+    scene->size = 17000;
+}
+
+static void set_up_at_run(struct scene *scene)
+{
+    set_up_both(scene);
+    name_cell(scene, scene->ptr);
+}
+
+static void set_up_at_run_moves(struct scene *scene)
+{
+    set_up_no_neighbour(scene);
+    name_cell(scene, scene->ptr);
+    scene->size = 9000;
+}
+
+static void set_up_at_run_shrinks(struct scene *scene)
+{
+    set_up_no_neighbour(scene);
+    name_cell(scene, scene->ptr);
+    scene->size = 100;
+}
+
 static const struct scenario {
     const char *name;
     void (*set_up)(struct scene *scene);
@@ -747,6 +853,16 @@ static const struct scenario {
     {"resize, large, moves", set_up_no_neighbour, do_resize, 0},
     {"reset", set_up_magazine, do_reset, 0},
     {"flush", set_up_magazine, do_flush, 0},
+    {"exact alloc, small", set_up_at_small, do_alloc_at, 1},
+    {"exact alloc, a new span", set_up_at_span, do_alloc_at, 1},
+    {"exact alloc, large", set_up_at_large, do_alloc_at, 1},
+    {"exact free, small", set_up_at_free, do_free_at, -1},
+    {"exact free, large", set_up_at_run, do_free_at, -1},
+    {"exact resize, in place", set_up_at_free, do_resize_at, 0},
+    {"exact resize, small, moves", set_up_at_move, do_resize_at, 0},
+    {"exact resize, small becomes large", set_up_at_grow, do_resize_at, 0},
+    {"exact resize, large, moves", set_up_at_run_moves, do_resize_at, 0},
+    {"exact resize, large, shrinks", set_up_at_run_shrinks, do_resize_at, 0},
 };
 
 static void restore(struct scene *scene, const char *original)
@@ -762,8 +878,16 @@ static void open_scene(struct scene *scene, const struct scenario *scenario)
     f->held = &report->held;
     if (!collect(scene, &scene->before))
         bail("walk: %s", mmi_fail_text());
+    size_t named_at = scene->cell ? *scene->cell : 0;
     for (size_t i = 0; i < scene->before.count; i++)
         fill(&scene->before.blocks[i]);
+    if (scene->cell)
+        *scene->cell = named_at;
+    const struct block *named =
+        find_block(&scene->before, scene->fixture.block + named_at);
+    if (scene->cell && named)
+        scene->named = *named;
+    scene->cell_less = scene->before.count - (named_at != 0 ? 1 : 0);
     scene->copy = malloc(3 * f->block_size);
     if (!scene->copy)
         bail("no memory");
@@ -836,6 +960,7 @@ static int work_beside(struct scene *scene, struct block *taken, int count)
         size_t which = next_random(&seed) % scene->before.count;
         struct block *other = &scene->before.blocks[which];
         if (other->size != 0 && other->ptr != scene->ptr &&
+            other->ptr != scene->named.ptr && other->ptr != scene->cell_block &&
             give(f, other->ptr) == 0) {
             other->size = 0;
             more--;
