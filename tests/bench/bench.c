@@ -79,6 +79,9 @@ static const struct bar bars[] = {
     {"yield-512K", 0, NULL, 0, true, 78, true},
     {"yield-8M", 0, NULL, 0, true, 90, true},
     {"largest-8M", 0, NULL, 0, true, 40, true},
+    {"repair-64M", 0, NULL, 0, false, 50, true},
+    {"repair-1G-16", 0, NULL, 0, false, 2000, true},
+    {"repair-1G-run", 0, NULL, 0, false, 2000, true},
 };
 
 enum { BAR_COUNT = sizeof bars / sizeof *bars };

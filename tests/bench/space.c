@@ -67,21 +67,38 @@ static double run_largest(const struct peer *peer, long size)
     return run_yield(peer, (size_t)size, true);
 }
 
-/* The heap without hidden slack can only be had from inside: another program
- * measures it. */
-static double run_bare(const struct peer *peer, long size)
+/* What only another program, which sees the inside, can measure. */
+static double ask_bare(const char *arguments)
 {
-    (void)peer;
     char command[4096];
     double value;
     if (!bench_bare)
         bench_give_up("needs --bare=PROGRAM");
-    snprintf(command, sizeof command, "'%s' %ld", bench_bare, size);
+    snprintf(command, sizeof command, "'%s' %s", bench_bare, arguments);
     FILE *output = popen(command, "r");
     if (!output || fscanf(output, "%lf", &value) != 1)
         bench_give_up("the program of --bare failed");
     pclose(output);
     return value;
+}
+
+static double run_bare(const struct peer *peer, long size)
+{
+    char arguments[32];
+    (void)peer;
+    snprintf(arguments, sizeof arguments, "%ld", size);
+    return ask_bare(arguments);
+}
+
+/* 64 MiB with 200,000 live objects; 1 GiB of 16-byte objects, and of runs with
+ * gaps. */
+static double run_repair(const struct peer *peer, long which)
+{
+    static const char *const heaps[] = {"67108864 48 400000",
+                                        "1073741824 16 30000000",
+                                        "1073741824 17000 50000"};
+    (void)peer;
+    return ask_bare(heaps[which]);
 }
 
 static double run_pages(const struct peer *peer, long size)
@@ -101,6 +118,9 @@ const struct row bench_space_rows[] = {
     {"yield-8M", "%", 1, ONLY_POOLS, false, run_payload, 8 * MIB},
     {"bare-512K", "%", 1, ONLY_LIBMM, false, run_bare, 512 << 10},
     {"bare-8M", "%", 1, ONLY_LIBMM, false, run_bare, 8 * MIB},
+    {"repair-64M", "us", 1, ONLY_LIBMM, false, run_repair, 0},
+    {"repair-1G-16", "us", 1, ONLY_LIBMM, false, run_repair, 1},
+    {"repair-1G-run", "us", 1, ONLY_LIBMM, false, run_repair, 2},
     {"largest-8M", "%", 1, ONLY_POOLS, false, run_largest, 8 * MIB},
     {0},
 };
