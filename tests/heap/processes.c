@@ -314,6 +314,6 @@ int main(void)
     try_dead_magazines(6000);
     try_dead_magazines(30000);
     try_inheritance();
-    try_many(16 << 20, 2000);
+    try_many(16 << 20, 10000);
     return done();
 }
