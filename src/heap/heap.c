@@ -43,6 +43,7 @@ int mmi_heap_enter_to_look(struct heap *heap)
         }
         set(&control->repairs, get(&control->repairs) + 1);
         mmi_heap_note_dead(heap, 1, 0);
+        tell_starving(heap);
         put(&control->busy, 0);
     }
     return 0;
@@ -191,11 +192,28 @@ void *mmi_heap_alloc_aligned(struct heap *heap, struct heap_hints *hints,
     return ptr;
 }
 
-static bool find_allocation(const struct heap *heap, const void *ptr,
+/* As place_find(), once an exact call that has the block in hand has come to
+ * its end, or was repaired: its caller may be dead.  0, or -1 after mmi_fail().
+ */
+static int find_settled(struct heap *heap, const void *ptr, struct place *place)
+{
+    bool found = place_find(heap, ptr, place);
+    if (found && place->kind == KIND_SMALL &&
+        get(place->size) == MARK_PENDING) {
+        if (mmi_heap_enter_to_look(heap) < 0)
+            return -1;
+        mmi_heap_leave_looking(heap);
+        found = place_find(heap, ptr, place);
+    }
+    return found ? 0 : mmi_heap_fail_no_allocation();
+}
+
+static bool find_allocation(struct heap *heap, const void *ptr,
                             struct place *place)
 {
-    if (place_find(heap, ptr, place) &&
-        (place->kind == KIND_LARGE || place_taken(place)))
+    if (find_settled(heap, ptr, place) < 0)
+        return false;
+    if (place->kind == KIND_LARGE || place_taken(place))
         return true;
     mmi_heap_fail_no_allocation();
     return false;
@@ -224,8 +242,8 @@ int mmi_heap_free_slowly(struct heap *heap, struct heap_hints *hints, void *ptr)
     struct place place;
     if (!ptr)
         return 0;
-    if (!place_find(heap, ptr, &place))
-        return mmi_heap_fail_no_allocation();
+    if (find_settled(heap, ptr, &place) < 0)
+        return -1;
     if (place.kind == KIND_LARGE)
         return large_free(heap, hints, place.unit);
     if (!place_taken(&place))

@@ -8,13 +8,17 @@
  * blocks are exactly those that cells say: the store to the cell is the commit.
  *
  * All of it happens under the internal lock.  First an *intent* is noted: the
- * cell, what it holds, and what it will hold.  Then the new block is taken and
- * the old one is marked, both by one compare-and-swap, which sets the flag
- * PENDING of the block's word together with the bit: so whoever repairs knows
- * for certain that the block is in the hands of the dead, although others take
- * and free blocks without the lock.  After the commit both are settled.  A
- * repair settles them by the same function: the cell says whether the commit
- * came to pass.  Page runs change under the lock only and need no flag.
+ * cell, what it holds, and what it will hold.  Then the new block is taken by a
+ * compare-and-swap that also sets the flag PENDING of its word, and the same
+ * flag is set for the old one: so whoever repairs knows for certain that the
+ * block is in the hands of the dead, although others take and free blocks
+ * without the lock.  After the commit both are settled.  A repair settles them
+ * by the same function: the cell says whether the commit came to pass.  Page
+ * runs change under the lock only and need no flag.
+ *
+ * The old block is known to others, who may free it by its address before
+ * anybody repairs.  So its size becomes MARK_PENDING for that time: whoever
+ * meets it takes the lock first.
  *
  * The detectable single-word updates of Friedman et al. (2018) and of memento
  * style allocators need versions and announcements; one lock holder at a time
@@ -79,6 +83,10 @@ static _Atomic size_t *find_cell(const struct heap *heap, size_t offset)
 static bool settle_block(struct heap *heap, const struct place *place,
                          bool kept)
 {
+    uint16_t mark = MARK_PENDING;
+    uint16_t size = (uint16_t)get(&heap->control->intent_size);
+    if (kept && size < MARK_FIRST)
+        atomic_compare_exchange_strong(place->size, &mark, size);
     uint64_t word = get(place->word);
     uint64_t bit = kept ? 0 : UINT64_C(1) << place->bit;
     if (!(word & WORD_PENDING))
@@ -206,14 +214,19 @@ static int take_old(struct heap *heap, struct exchange *exchange)
         exchange->old_size = run_size(heap, &run);
         return 0;
     }
+    uint16_t size = get(place.size);
     if (!place_taken(&place))
         return mmi_heap_fail_no_allocation();
-    exchange->old_size = clip_size(get(place.size), place.class);
+    exchange->old_size = clip_size(size, place.class);
     /* It was another one that had to move.  One word has one PENDING: the old
      * block and the new one are never of the same class. */
     if (exchange->size != 0 &&
         exchange->size <= mmi_heap_class_size[place.class])
         return mmi_heap_fail_changed();
+    put(&heap->control->intent_size, size);
+    if (size >= MARK_FIRST ||
+        !atomic_compare_exchange_strong(place.size, &size, MARK_PENDING))
+        return mmi_heap_fail_no_allocation();
     uint64_t word = get(place.word);
     do {
         if (!word_is(word, place.tag) || (word >> place.bit & 1))

@@ -27,7 +27,9 @@
  *
  * The *size* of a block is what was asked for it, or the mark of the thread
  * that freed it into its magazine: such a block is free for that thread alone,
- * though its bit says taken.  A block whose bit says free has size 0.
+ * though its bit says taken.  A block whose bit says free has size 0.  The mark
+ * MARK_PENDING is nobody's: the block is about to be given up, see
+ * heap_exact.c.
  *
  * Everything here is read from memory that hostile peers may write: lengths and
  * indices are checked against private bounds before use.
@@ -49,7 +51,8 @@ enum {
     SMALL_MAX = 16384,     /* bytes of the largest class */
     BLOCK_ALIGN = 16,      /* of every allocation */
     MARK_FIRST = 0x8000,   /* 16-bit sizes from here on are marks */
-    OWNER_MAX = 0x8000,    /* threads that can have magazines */
+    MARK_PENDING = 0xffff, /* of a block in the hands of an exact call */
+    OWNER_MAX = 0x7fff,    /* threads that can have magazines */
     LOOK_AGAIN = 16,       /* failures known in advance for one that is not */
     RECIPROCAL_SHIFT = 40, /* of class_reciprocal */
 };
@@ -122,6 +125,7 @@ struct control {
     _Atomic uint64_t intent_cell; /* 0: there is no such call */
     _Atomic uint64_t intent_old;  /* what the cell held; 0: nothing */
     _Atomic uint64_t intent_new;  /* what it will hold */
+    _Atomic uint64_t intent_size; /* of a small block in the cell */
     _Atomic size_t moving;        /* the cell of a resize without one */
 };
 

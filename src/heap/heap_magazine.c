@@ -126,7 +126,7 @@ void mmi_heap_flush(struct heap *heap, struct heap_hints *hints)
 /* --- the dead ------------------------------------------------------------ */
 
 struct dead {
-    uint64_t bits[OWNER_MAX / 64]; /* by number of the owner */
+    uint64_t bits[OWNER_MAX / 64 + 1]; /* by number of the owner */
 };
 
 static bool is_dead(const struct dead *dead, size_t size)

@@ -269,6 +269,49 @@ static void empty_heap(struct scene *scene)
     check_sound(scene);
 }
 
+/* Whoever the victim shared the block with frees it before anybody repairs:
+ * that may be right or wrong, but it happens once. */
+static void free_shared(struct scene *scene)
+{
+    struct fixture *f = &scene->fixture;
+    struct heap_hints *hints = &f->hints;
+    char *ptr = scene->cell ? scene->named.ptr : scene->ptr;
+    static struct heap_hints saved;
+    int held = report->held;
+    saved = *hints;
+    memset(hints, 0, sizeof *hints);
+    hints->self = SURVIVOR;
+    f->name = SURVIVOR;
+    report->held = 0;
+
+    /* From now on what it frees stays with it, and is used again. */
+    hints->self = VICTIM; /* so that its spans are not avoided */
+    char *first = take(f, 48);
+    hints->self = SURVIVOR;
+    expect(scene, !first || give(f, first) == 0, "free failed");
+    const struct block *block = ptr ? find_block(&scene->before, ptr) : NULL;
+    if (block && give(f, ptr) == 0) {
+        char *again = take(f, block->size);
+        mmi_heap_repair(&f->heap);
+        expect(scene,
+               again && mmi_heap_sizeof(&f->heap, again) == block->size &&
+                   give(f, again) == 0,
+               "a repair took a block away");
+        expect(scene, give(f, again) < 0, "a block was freed twice");
+    }
+    collect(scene, &scene->now);
+    for (int i = 0; i < 100; i++) {
+        char *other = take(f, scene->before.blocks[i].size);
+        expect(scene, !other || !find_block(&scene->now, other),
+               "a live block was handed out");
+        collect(scene, &scene->now);
+    }
+    check_sound(scene);
+    *hints = saved;
+    f->name = VICTIM;
+    report->held = held;
+}
+
 /* The victim died here: everything must be right, once repaired. */
 static void survive(struct scene *scene)
 {
@@ -434,6 +477,10 @@ static void survive_each_step(struct scene *scene, operation *operate,
         bool busy = get(&f->heap.control->busy) != 0;
         survive(scene);
         memcpy(f->block, copy, f->block_size);
+        if (deeper && (scene->cell || scene->ptr)) {
+            free_shared(scene);
+            memcpy(f->block, copy, f->block_size);
+        }
         if (busy && deeper && scene->repairs < REPAIRS_MAX &&
             scene->steps % 3 == 0 && !scene->finding)
             survive_repairs(scene, copy, deeper);
