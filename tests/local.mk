@@ -24,6 +24,7 @@ include tests/segment/local.mk
 include tests/api/local.mk
 include tests/compat/local.mk
 include tests/rules/local.mk
+include tests/hostile/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 
