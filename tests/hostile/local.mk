@@ -4,3 +4,6 @@ EXTRA_DIST += tests/hostile/calls.h tests/hostile/chance.h \
 UNIT_TESTS += tests/hostile/peers.t
 tests_hostile_peers_t_SOURCES = tests/hostile/peers.c
 tests_hostile_peers_t_LDADD = libmm-core.la
+UNIT_TESTS += tests/hostile/flip.t
+tests_hostile_flip_t_SOURCES = tests/hostile/flip.c
+tests_hostile_flip_t_LDADD = libmm-core.la
