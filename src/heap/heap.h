@@ -110,6 +110,8 @@ struct heap {
     struct control *control;
     char *payload;
     size_t unit_count;
+    size_t usual_last;       /* unit: from later ones the longest usual span
+                                would reach beyond the payload */
     unsigned unit_shift;     /* log2 of the bytes in a unit of payload */
     unsigned words_shift;    /* log2 of the words for a unit */
     struct entry *entries;   /* one for each unit */

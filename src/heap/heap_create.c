@@ -150,6 +150,18 @@ static void describe_class(struct heap *heap, unsigned class)
         (uint8_t)(keep > HEAP_MAGAZINE_SIZE ? HEAP_MAGAZINE_SIZE : keep);
 }
 
+/* Returns the units of the longest usual span. */
+static size_t describe_classes(struct heap *heap)
+{
+    size_t longest = 1;
+    for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++) {
+        describe_class(heap, class);
+        size_t length = entry_length(heap->classes[class].head);
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
 /* How many units fit, and where they begin. */
 static size_t fit_units(struct heap *heap)
 {
@@ -186,12 +198,12 @@ int mmi_heap_create(struct heap *heap, void *block, size_t block_size,
     if (heap->host.parallel == 0)
         heap->host.parallel = 2;
     heap->unit_count = fit_units(heap);
-    if (heap->unit_count == 0 || heap->unit_count >= UINT32_MAX)
+    size_t longest = describe_classes(heap);
+    if (heap->unit_count < longest || heap->unit_count >= UINT32_MAX)
         return mmi_fail_as(EINVAL,
                            "mm:alloc: no pool of %zu bytes fits into %zu",
                            request, block_size);
-    for (unsigned class = 0; class < HEAP_CLASS_COUNT; class ++)
-        describe_class(heap, class);
+    heap->usual_last = heap->unit_count - longest;
 
     size_t owners_end =
         (size_t)((char *)(heap->owners + heap->owner_count) - heap->block);

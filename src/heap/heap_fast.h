@@ -49,7 +49,9 @@ static inline int heap_free(struct heap *heap, struct heap_hints *hints,
     size_t distance = entry_distance(entry);
     unsigned class = entry_class(entry);
     unit -= distance;
-    if (unit >= heap->unit_count || class >= HEAP_CLASS_COUNT)
+    /* A span of the usual length that begins later would be a forged one: its
+     * blocks reach beyond the payload. */
+    if (unit > heap->usual_last || class >= HEAP_CLASS_COUNT)
         return mmi_heap_free_slowly(heap, hints, ptr);
     const struct heap_class *info = &heap->classes[class];
     size_t inside = offset - unit_bytes(heap, unit);

@@ -5,7 +5,8 @@
  *
  * One process, no chance: a byte is changed, all calls are made, and all is put
  * back.  Where it says `every', each byte is tried; elsewhere one in so many,
- * all with --long.
+ * all with --long.  Before that, states that a peer would have to make up with
+ * care.
  */
 #include "base/life.h"
 #include "calls.h"
@@ -181,6 +182,47 @@ static void test_bytes(const char *lock, size_t request)
     ok(good, "%s, %zu bytes: %zu bytes flipped", lock, request, tried);
 }
 
+/* --- made up with care ---------------------------------------------------- */
+
+/* A span that would reach beyond the end: a block of it freed and used again
+ * must not. */
+static int free_at_end(void *argument, int class)
+{
+    struct scene *scene = argument;
+    make_scene(scene);
+    const struct heap *heap = scene->target.heap;
+    /* So that the thread has magazines, and room in them. */
+    mm_reset(scene->guest.mm);
+    for (int i = 0; i < 3; i++)
+        mm_free(scene->guest.mm, mm_malloc(scene->guest.mm, 100));
+    for (size_t back = 1; back <= 8; back++) {
+        size_t unit = heap->unit_count - back;
+        char *ptr = heap->payload + (unit << heap->unit_shift);
+        put(&heap->entries[unit].head, heap->classes[class].head);
+        put(&span_sizes(heap, unit, (unsigned)class)[0], 100);
+        mm_free(scene->guest.mm, ptr);
+        for (int i = 0; i < 3; i++) {
+            size_t size = mmi_heap_class_size[class];
+            void *again = mm_malloc(scene->guest.mm, size);
+            if (again && !lies_inside(&scene->guest, again, size))
+                return 1;
+        }
+    }
+    return 0;
+}
+
+static void test_ends(size_t request)
+{
+    struct scene scene = {.lock = "FUTEX", .request = request};
+    int bad = 0;
+    for (int class = 0; class < HEAP_CLASS_COUNT; class ++) {
+        int status = end_child(start_child(free_at_end, &scene, class));
+        if (status != 0 && bad++ == 0)
+            diag("blocks of %d bytes: %d", mmi_heap_class_size[class], status);
+    }
+    is_int(bad, 0, "no block of a span forged at the end leads out");
+}
+
 int main(int argc, char **argv)
 {
     need_proc();
@@ -190,6 +232,8 @@ int main(int argc, char **argv)
                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (report == MAP_FAILED)
         bail("mmap: %s", strerror(errno));
+    test_ends(5 << 20);
+    test_ends(64 << 20);
     test_bytes("FUTEX", 40000);
     test_bytes("FUTEX", 5 << 20);
     for (size_t i = 0; i < mmi_lock_count(); i++)
