@@ -10,12 +10,14 @@
 #define TESTS_CALLS_H
 
 #include <errno.h>
+#include <fcntl.h>
 #include <mm.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "chance.h"
 
@@ -214,10 +216,20 @@ static inline void call_queries(struct guest *guest, struct chance *chance)
         find_fault(guest, "mm_pointer() leads out of the pool");
 }
 
+/* Nobody wants to read it. */
 static inline void call_display(struct guest *guest, struct chance *chance)
 {
-    if (pick(chance, 4) == 0)
+    int null = pick(chance, 4) ? -1 : open("/dev/null", O_WRONLY | O_CLOEXEC);
+    int kept = null < 0 ? -1 : fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 10);
+    if (kept >= 0) {
+        fflush(stderr);
+        dup2(null, STDERR_FILENO);
         mm_display_info(guest->mm);
+        dup2(kept, STDERR_FILENO);
+        close(kept);
+    }
+    if (null >= 0)
+        close(null);
 }
 
 static inline void call_reset(struct guest *guest, struct chance *chance)

@@ -214,8 +214,6 @@ static int be_victim(void *argument, int number)
     snprintf(options, sizeof options, "shm=%s,lock=%s,lock.timeout=8ms",
              scene->shm, scene->lock);
     setenv("MM_OPTIONS", options, 1);
-    if (!freopen("/dev/null", "we", stderr))
-        return 99;
     MM *mm = mm_create(scene->request, "pool");
     if (!mm)
         return fail_with(mm_error());
