@@ -27,6 +27,7 @@ include tests/rules/local.mk
 include tests/hostile/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
+include tests/torture/local.mk
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)

@@ -23,8 +23,12 @@ enum { HOLD_BACK_MS = 5, WANT_AGAIN_MS = 50, WANT_TIMES = 40 };
 
 struct notes {
     _Atomic uint32_t wanted; /* threads that wait to be the writer */
-    _Atomic uint32_t writer; /* thread id of the writer, 0 if it left */
+    /* Thread id of the writer, 0 if it left; WRITER_DIED: one did, and nobody
+     * was told yet. */
+    _Atomic uint32_t writer;
 };
+
+#define WRITER_DIED UINT32_C(0x80000000)
 
 _Static_assert(sizeof(struct notes) <= LOCK_NOTES_SIZE, "notes fit");
 
@@ -108,7 +112,6 @@ static void reset(struct lock_local *local)
     local->writer = 0;
     local->upgrading = false;
     local->busy = false;
-    local->owner_died = false;
 }
 
 /* Lock the mutex of this process: in a fork child the parent's may be held by
@@ -225,15 +228,21 @@ static int ask_variant(struct lock_local *local, struct lock *lock,
     return result;
 }
 
-/* The process got the lock in MODE: whoever is noted as inside is dead. */
-static void look_for_dead_writer(struct lock_local *local, struct lock *lock,
-                                 enum lock_mode mode)
+/* The process got the lock in MODE: whoever is noted as inside is dead.  One
+ * word says so and who comes next, so that whoever dies in here loses no death,
+ * and readers that come together report one once. */
+static void look_for_dead_writer(struct lock *lock, enum lock_mode mode)
 {
     struct notes *notes = notes_of(lock);
     uint32_t writer = mode == LOCK_SHARED ? 0 : mmi_thread_id();
-    if (atomic_load(&notes->writer) != writer &&
-        atomic_exchange(&notes->writer, writer) != 0)
-        local->owner_died = true;
+    uint32_t seen = atomic_load(&notes->writer);
+    uint32_t died;
+    do {
+        died = seen != 0 ? WRITER_DIED : 0;
+        if (seen == (died | writer))
+            return;
+    } while (
+        !atomic_compare_exchange_weak(&notes->writer, &seen, died | writer));
 }
 
 static int acquire_shared(struct lock_local *local, struct lock *lock,
@@ -245,7 +254,7 @@ static int acquire_shared(struct lock_local *local, struct lock *lock,
     if (local->readers == 0) {
         if (ask_variant(local, lock, LOCK_SHARED, deadline) < 0)
             return -1;
-        look_for_dead_writer(local, lock, LOCK_SHARED);
+        look_for_dead_writer(lock, LOCK_SHARED);
     }
     local->readers++;
     return 0;
@@ -265,7 +274,7 @@ static int acquire_exclusive(struct lock_local *local, struct lock *lock,
     }
     if (result < 0 || ask_variant(local, lock, mode, deadline) < 0)
         return -1;
-    look_for_dead_writer(local, lock, LOCK_EXCLUSIVE);
+    look_for_dead_writer(lock, LOCK_EXCLUSIVE);
     local->readers = 0;
     local->writer = mmi_thread_id();
     return 0;
@@ -310,7 +319,7 @@ int mmi_lock_local_release(struct lock_local *local, struct lock *lock,
     begin(local);
     if (mode == LOCK_EXCLUSIVE) {
         local->writer = 0;
-        atomic_store(&notes_of(lock)->writer, 0);
+        atomic_fetch_and(&notes_of(lock)->writer, WRITER_DIED);
     } else {
         local->readers--;
     }
@@ -337,10 +346,10 @@ int mmi_lock_local_state(struct lock_local *local, struct lock *lock,
             state->readers--;
         state->readers += local->readers;
     }
-    if (result == 0) {
-        state->owner_died = local->owner_died;
-        local->owner_died = false;
-    }
+    if (result == 0)
+        state->owner_died =
+            atomic_fetch_and(&notes_of(lock)->writer, ~WRITER_DIED) &
+            WRITER_DIED;
     end(local);
     return result;
 }

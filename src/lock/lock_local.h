@@ -31,7 +31,6 @@ struct lock_local {
     uint32_t writer;  /* the thread that holds it exclusive, or 0 */
     bool upgrading;   /* a reader wants to be the writer */
     bool busy;        /* a thread waits for other processes */
-    bool owner_died;  /* somebody died in the user lock; not yet told */
 };
 
 /* The internal lock.  -1 with errno ETIMEDOUT, or after mmi_fail(). */
