@@ -2,8 +2,23 @@
 # Processes that are killed all the time.  `make check` gives each test a
 # moment; `make torture` the time that it takes to believe them.
 
+API_TESTS += tests/torture/torture.t
+tests_torture_torture_t_SOURCES = \
+	tests/torture/table.h \
+	tests/torture/torture.c \
+	tests/torture/worker.c \
+	tests/torture/worker.h \
+	tests/workload.h
+tests_torture_torture_t_LDADD = libmm.la
+
 API_TESTS += tests/torture/reported.t
 tests_torture_reported_t_SOURCES = \
 	tests/torture/reported.c \
 	tests/torture/variants.h
 tests_torture_reported_t_LDADD = libmm.la
+
+# make torture TORTURE='--minutes=10 --processes=6 --lock=FUTEX'
+TORTURE = --minutes=10 --processes=6
+torture: tests/torture/torture.t
+	$(AM_V_at)tests/torture/torture.t $(TORTURE)
+.PHONY: torture

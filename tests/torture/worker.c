@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker.c -- what a victim of torture does until it is killed: allocate, fill,
+ * verify, resize, free, publish, read and look around.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../workload.h"
+#include "worker.h"
+
+struct worker {
+    struct scene *scene;
+    struct note *notes;
+    _Atomic uint64_t *progress;
+    struct dice dice;
+};
+
+void scene_fail(struct scene *scene, const char *format, ...)
+{
+    struct report *report = scene->report;
+    va_list values;
+    if (atomic_fetch_add(&report->failures, 1) != 0)
+        return;
+    va_start(values, format);
+    vsnprintf(report->failure, sizeof report->failure, format, values);
+    va_end(values);
+    report->told = 1;
+}
+
+/* --- the table ------------------------------------------------------------ */
+
+/* The lock was just taken, exclusively: is there something to mend? */
+static bool look_after_dead(struct scene *scene)
+{
+    struct table *table = scene->table;
+    struct mm_lock_state state;
+    if (mm_lock_state(scene->mm, &state) != 1) {
+        scene_fail(scene, "lock state: %s", mm_error());
+        return false;
+    }
+    if (state.owner_died) {
+        scene->report->deaths++;
+        table_mend(table);
+    } else if (table->busy) {
+        scene_fail(scene, "a writer died, and nobody was told");
+        return false;
+    }
+    if (!table_is_right(table)) {
+        scene_fail(scene, "the table is wrong, though nobody writes");
+        return false;
+    }
+    table->busy = 1;
+    table->writer = (uint32_t)gettid();
+    return true;
+}
+
+bool scene_begin_write(struct scene *scene)
+{
+    if (mm_lock(scene->mm, MM_LOCK_RW) != 1) {
+        scene_fail(scene, "lock for writing: %s", mm_error());
+        return false;
+    }
+    return look_after_dead(scene);
+}
+
+static bool unlock(struct scene *scene)
+{
+    errno = 0;
+    if (mm_unlock(scene->mm) == 1 && errno == 0)
+        return true;
+    scene_fail(scene, "unlock: %s", mm_error());
+    return false;
+}
+
+static bool leave_table(struct scene *scene)
+{
+    struct table *table = scene->table;
+    if (table->writer != (uint32_t)gettid() || !table->busy) {
+        scene_fail(scene, "two writers at once");
+        return false;
+    }
+    table->busy = 0;
+    return true;
+}
+
+bool scene_end_write(struct scene *scene)
+{
+    return leave_table(scene) && unlock(scene);
+}
+
+static bool publish(struct worker *worker, struct note *note)
+{
+    struct table *table = worker->scene->table;
+    if (!scene_begin_write(worker->scene))
+        return false;
+    struct entry *entry = &table->entries[dice_below(&worker->dice, ENTRIES)];
+    if (entry->offset == 0) {
+        uint64_t offset = note_offset(note->block);
+        entry->size = note->size;
+        entry->seed = note->seed;
+        note->block = offset | NOTE_MOVING;
+        table->count++;
+        entry->offset = offset;
+        table->sum += offset;
+        note->block = 0;
+    }
+    return scene_end_write(worker->scene);
+}
+
+/* With the lock held. */
+static void take_back(struct worker *worker, struct note *note)
+{
+    struct table *table = worker->scene->table;
+    struct entry *entry = &table->entries[dice_below(&worker->dice, ENTRIES)];
+    uint64_t offset = entry->offset;
+    if (offset == 0)
+        return;
+    note->size = entry->size;
+    note->seed = entry->seed;
+    note->block = offset | NOTE_MOVING;
+    table->count--;
+    entry->offset = 0;
+    table->sum -= offset;
+    note->block = offset | NOTE_FILLED;
+}
+
+static bool withdraw(struct worker *worker, struct note *note)
+{
+    if (!scene_begin_write(worker->scene))
+        return false;
+    take_back(worker, note);
+    return scene_end_write(worker->scene);
+}
+
+/* Under the lock, shared: the table is right, and a block of it whole. */
+static bool read_table(struct worker *worker)
+{
+    struct scene *scene = worker->scene;
+    struct table *table = scene->table;
+    struct entry *entry = &table->entries[dice_below(&worker->dice, ENTRIES)];
+    uint64_t offset = entry->offset;
+    bool right = table_is_right(table);
+    if (offset != 0) {
+        const void *ptr = mm_pointer(scene->mm, offset);
+        right = right && ptr && mm_sizeof(scene->mm, ptr) == entry->size &&
+                pattern_seems(ptr, entry->size, offset, entry->seed);
+    }
+    if (right && table_is_right(table) && !table->busy)
+        return true;
+    scene_fail(scene, "a reader found the table %s at offset %#llx",
+               table->busy ? "being written" : "wrong",
+               (unsigned long long)offset);
+    return false;
+}
+
+/* NOTE, if given, is free to take a block out with. */
+static bool read_and_upgrade(struct worker *worker, struct note *note)
+{
+    struct scene *scene = worker->scene;
+    if (mm_lock(scene->mm, MM_LOCK_RD) != 1) {
+        scene_fail(scene, "lock for reading: %s", mm_error());
+        return false;
+    }
+    if (scene->table->busy) /* left by one who died */
+        return unlock(scene) && scene_begin_write(scene) &&
+               scene_end_write(scene);
+    if (!read_table(worker))
+        return false;
+    if (note && mm_lock(scene->mm, MM_LOCK_RW) == 1) {
+        scene->report->upgrades++;
+        if (!look_after_dead(scene))
+            return false;
+        take_back(worker, note);
+        if (!leave_table(scene) || !unlock(scene))
+            return false;
+    } else if (note) {
+        if (errno != EDEADLK) {
+            scene_fail(scene, "upgrade: %s", mm_error());
+            return false;
+        }
+        scene->report->refusals++;
+    }
+    return unlock(scene);
+}
+
+/* --- blocks --------------------------------------------------------------- */
+
+static void *allocate_somehow(struct worker *worker, size_t size)
+{
+    MM *mm = worker->scene->mm;
+    switch (dice_below(&worker->dice, 5)) {
+    case 0:
+        return mm_calloc(mm, 1, size);
+    case 1:
+        return mm_memalign(mm, (size_t)16 << dice_below(&worker->dice, 9),
+                           size);
+    case 2:
+        return mm_realloc(mm, NULL, size);
+    default:
+        return mm_malloc(mm, size);
+    }
+}
+
+/* A block came out of the library: fill it. */
+static bool own(struct worker *worker, struct note *note, void *ptr,
+                size_t size)
+{
+    struct scene *scene = worker->scene;
+    size_t offset = mm_offset(scene->mm, ptr);
+    if (offset == (size_t)-1 || offset & NOTE_MASK) {
+        scene_fail(scene, "%p is no block of the pool", ptr);
+        return false;
+    }
+    note->size = size;
+    note->seed = dice_roll(&worker->dice);
+    note->block = offset | NOTE_RAW;
+    pattern_fill(ptr, size, offset, note->seed);
+    note->block = offset | NOTE_FILLED;
+    return true;
+}
+
+static bool may_be_full(struct worker *worker, const char *what)
+{
+    if (errno != ENOMEM) {
+        scene_fail(worker->scene, "%s: %s", what, mm_error());
+        return false;
+    }
+    worker->scene->report->full++;
+    return true;
+}
+
+static bool allocate(struct worker *worker, struct note *note)
+{
+    size_t size = dice_size(&worker->dice, SIZE_DOUBLINGS);
+    note->block = NOTE_UNSURE;
+    void *ptr = allocate_somehow(worker, size);
+    if (ptr)
+        return own(worker, note, ptr, size);
+    note->block = 0;
+    return may_be_full(worker, "allocate");
+}
+
+static bool verify(struct worker *worker, struct note *note)
+{
+    struct scene *scene = worker->scene;
+    uint64_t block = note->block;
+    const void *ptr = mm_pointer(scene->mm, note_offset(block));
+    size_t size = ptr ? mm_sizeof(scene->mm, ptr) : 0;
+    if (size == note->size &&
+        (note_state(block) == NOTE_RAW ||
+         pattern_seems(ptr, size, note_offset(block), note->seed)))
+        return true;
+    scene_fail(scene, "a block at %#llx of %zu bytes (now %zu) was changed",
+               (unsigned long long)note_offset(block), note->size, size);
+    return false;
+}
+
+static bool give_back(struct worker *worker, struct note *note)
+{
+    struct scene *scene = worker->scene;
+    uint64_t offset = note_offset(note->block);
+    note->block = offset | NOTE_UNSURE;
+    errno = 0;
+    mm_free(scene->mm, mm_pointer(scene->mm, offset));
+    note->block = 0;
+    if (errno == 0)
+        return true;
+    scene_fail(scene, "free: %s", mm_error());
+    return false;
+}
+
+static bool resize(struct worker *worker, struct note *note)
+{
+    struct scene *scene = worker->scene;
+    uint64_t block = note->block, offset = note_offset(block);
+    size_t size = dice_size(&worker->dice, SIZE_DOUBLINGS);
+    note->block = offset | NOTE_UNSURE;
+    void *ptr = mm_realloc(scene->mm, mm_pointer(scene->mm, offset), size);
+    if (!ptr) {
+        note->block = block;
+        return may_be_full(worker, "resize") && verify(worker, note);
+    }
+    size_t kept = size < note->size ? size : note->size;
+    if (!pattern_is(ptr, 0, kept / 8 * 8, offset, note->seed)) {
+        scene_fail(scene, "resized from %zu to %zu bytes, and was changed",
+                   note->size, size);
+        return false;
+    }
+    return own(worker, note, ptr, size);
+}
+
+/* --- the whole pool ------------------------------------------------------- */
+
+static int visit(void *argument, void *ptr, size_t size)
+{
+    struct worker *worker = argument;
+    size_t offset = mm_offset(worker->scene->mm, ptr);
+    return offset == (size_t)-1 || size == 0;
+}
+
+static bool look_around(struct worker *worker)
+{
+    struct scene *scene = worker->scene;
+    struct mm_stat stat;
+    int result;
+    switch (dice_below(&worker->dice, 4)) {
+    case 0:
+        result = mm_walk(scene->mm, visit, worker);
+        break;
+    case 1:
+        result = mm_check(scene->mm);
+        break;
+    case 2:
+        result = mm_stat(scene->mm, &stat, sizeof stat);
+        break;
+    default:
+        result = mm_available(scene->mm) > (size_t)1 << 40 ? -1 : 0;
+    }
+    if (result == 0)
+        return true;
+    scene_fail(scene, "look around: %s", mm_error());
+    return false;
+}
+
+static bool work_once(struct worker *worker)
+{
+    struct note *note = &worker->notes[dice_below(&worker->dice, NOTES)];
+    size_t what = dice_below(&worker->dice, 256);
+    if (what == 0)
+        return look_around(worker);
+    if (what < 24)
+        return read_and_upgrade(worker, note->block ? NULL : note);
+    if (note->block == 0)
+        return what < 64 ? withdraw(worker, note) : allocate(worker, note);
+    if (!verify(worker, note))
+        return false;
+    if (what < 64)
+        return publish(worker, note);
+    return what < 128 ? resize(worker, note) : give_back(worker, note);
+}
+
+/* Notes of the predecessor are ours, once nothing is on its way. */
+static bool take_over(struct worker *worker)
+{
+    if (!scene_begin_write(worker->scene) || !scene_end_write(worker->scene))
+        return false;
+    for (int i = 0; i < NOTES; i++) {
+        struct note *note = &worker->notes[i];
+        if (note->block == 0)
+            continue;
+        if (!verify(worker, note) ||
+            (note_state(note->block) == NOTE_RAW && !give_back(worker, note)))
+            return false;
+    }
+    return true;
+}
+
+static void *work(void *argument)
+{
+    struct worker *worker = argument;
+    if (!take_over(worker))
+        return NULL;
+    while (worker->scene->report->failures == 0 && work_once(worker)) {
+        ++*worker->progress;
+        worker->scene->report->operations++;
+    }
+    return NULL;
+}
+
+void worker_run(struct scene *scene, int number, uint64_t seed)
+{
+    pthread_t thread;
+    struct worker workers[THREADS];
+    for (int i = 0; i < THREADS; i++) {
+        int at = number * THREADS + i;
+        workers[i] = (struct worker){scene,
+                                     scene->table->notes[at],
+                                     &scene->report->progress[at],
+                                     {seed + (uint64_t)i}};
+    }
+    if (pthread_create(&thread, NULL, work, &workers[1]) != 0) {
+        scene_fail(scene, "no thread can be made");
+        return;
+    }
+    work(&workers[0]);
+    pthread_join(thread, NULL);
+}
