@@ -120,8 +120,12 @@ int mmi_lock_file_open(const struct lock_file *file)
 {
     if (mmi_lock_file_shared(file) < 0)
         return -1;
-    char path[32];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", file->fd);
+    /* /proc/self is the first thread of the process, and shows no descriptors
+     * after that has ended.  Old systems have no other name. */
+    bool old = access("/proc/thread-self/fd", F_OK) < 0;
+    char path[40];
+    snprintf(path, sizeof path, "/proc/%s/fd/%d", old ? "self" : "thread-self",
+             file->fd);
     int fd = open(path, O_RDWR | O_CLOEXEC);
     if (fd < 0)
         return mmi_fail("mm:core: cannot open the lock file again as %s", path);

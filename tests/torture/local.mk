@@ -17,6 +17,12 @@ tests_torture_reported_t_SOURCES = \
 	tests/torture/variants.h
 tests_torture_reported_t_LDADD = libmm.la
 
+API_TESTS += tests/torture/leaving.t
+tests_torture_leaving_t_SOURCES = \
+	tests/torture/leaving.c \
+	tests/torture/variants.h
+tests_torture_leaving_t_LDADD = libmm.la
+
 # make torture TORTURE='--minutes=10 --processes=6 --lock=FUTEX'
 TORTURE = --minutes=10 --processes=6
 torture: tests/torture/torture.t
