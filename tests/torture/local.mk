@@ -23,6 +23,10 @@ tests_torture_leaving_t_SOURCES = \
 	tests/torture/variants.h
 tests_torture_leaving_t_LDADD = libmm.la
 
+UNIT_TESTS += tests/torture/wakeups.t
+tests_torture_wakeups_t_SOURCES = tests/torture/wakeups.c
+tests_torture_wakeups_t_LDADD = libmm-core.la
+
 # make torture TORTURE='--minutes=10 --processes=6 --lock=FUTEX'
 TORTURE = --minutes=10 --processes=6
 torture: tests/torture/torture.t
