@@ -25,6 +25,7 @@ include tests/api/local.mk
 include tests/compat/local.mk
 include tests/rules/local.mk
 include tests/hostile/local.mk
+include tests/faults/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/torture/local.mk
