@@ -13,7 +13,7 @@
 #include "../hostile/surroundings.h"
 #include "base/life.h"
 
-enum { STEPS_MAX = 2000 };
+enum { STEPS_MAX = 4000 };
 
 static char *image;
 static size_t image_room;
@@ -100,10 +100,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 size_t fuzz_make_input(unsigned number, uint8_t *data, size_t size)
 {
-    if (number >= 200)
+    if (number >= 150)
         return 0;
     uint64_t state = number + 1;
-    size_t length = 1 + fuzz_random(&state) % 2500;
+    size_t length = 1 + fuzz_random(&state) % 12000;
     if (length > size)
         length = size;
     for (size_t i = 0; i < length; i++)

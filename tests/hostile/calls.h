@@ -30,7 +30,8 @@ struct guest {
     const char *finding; /* what went wrong, NULL: nothing so far */
     void *slots[SLOT_COUNT];
     size_t sizes[SLOT_COUNT];
-    int visits; /* until a walk ends */
+    int visits;         /* until a walk ends */
+    size_t first, last; /* offsets where allocations can lie */
 };
 
 static inline void find_fault(struct guest *guest, const char *finding)
@@ -82,13 +83,37 @@ static inline size_t any_size(struct guest *guest, struct chance *chance)
     }
 }
 
-/* An address such as programs keep in shared memory themselves. */
+static inline void find_bounds(struct guest *guest)
+{
+    size_t step;
+    size_t all = mm_core_size(guest->mm);
+    for (guest->first = 0; !mm_pointer(guest->mm, guest->first);)
+        guest->first += 4096; /* pages begin there */
+    guest->last = guest->first;
+    for (step = all & ~(size_t)15; step >= 16; step = step / 2 & ~(size_t)15)
+        while (mm_pointer(guest->mm, guest->last + step))
+            guest->last += step;
+}
+
+/* An address such as programs keep in shared memory themselves, where it may
+ * become any: a block, a page's start, most of all near the end. */
 static inline void *any_address(struct guest *guest, struct chance *chance)
 {
-    size_t most = guest->request * 2 + (2 << 20);
-    if (pick(chance, 3))
+    if (guest->last == 0)
+        find_bounds(guest);
+    size_t room = guest->last - guest->first;
+    size_t back = pick(chance, 64);
+    switch (pick(chance, 6)) {
+    case 0:
+        return mm_pointer(guest->mm, guest->last - 16 * back);
+    case 1:
+        return mm_pointer(guest->mm, guest->last + 16 - 1024 * back);
+    case 2:
+        return mm_pointer(guest->mm,
+                          guest->first + (pick(chance, room + 1) & ~15ul));
+    default:
         return guest->slots[pick(chance, SLOT_COUNT)];
-    return mm_pointer(guest->mm, pick(chance, most) & ~(size_t)15);
+    }
 }
 
 /* --- blocks --------------------------------------------------------------- */

@@ -134,8 +134,11 @@ static inline uint64_t odd_head(const struct target *target,
     const struct heap *heap = target->heap;
     unsigned class = (unsigned)pick(chance, HEAP_CLASS_COUNT + 2);
     size_t left = heap->unit_count - unit;
-    size_t length = pick(chance, 3) ? 1 + pick(chance, left < 70 ? left : 70)
-                                    : left + pick(chance, 5) - 2;
+    size_t reach = pick(chance, 6);
+    size_t length = reach > 2    ? 1 + pick(chance, left < 70 ? left : 70)
+                    : reach == 2 ? left + pick(chance, 5) - 2
+                    : reach == 1 ? left + pick(chance, 4000)
+                                 : UINT32_MAX - pick(chance, 3);
     uint64_t usual = heap->classes[class % HEAP_CLASS_COUNT].head;
     switch (pick(chance, 6)) {
     case 0:
@@ -198,6 +201,21 @@ static inline void poke(char *at, size_t width, uint64_t value)
                               memory_order_relaxed);
 }
 
+/* The unit where one of the first runs begins, or the last one. */
+static inline size_t pick_head(const struct target *target,
+                               struct chance *chance)
+{
+    size_t unit = 0;
+    struct run run;
+    for (size_t i = pick(chance, 40); i > 0; i--) {
+        if (!run_read(target->heap, unit, &run) ||
+            unit + run.length >= target->heap->unit_count)
+            break;
+        unit += run.length;
+    }
+    return unit;
+}
+
 /* Something plausible into one number of PART. */
 __attribute__((unused)) static void damage_part(const struct target *target,
                                                 const struct part *part,
@@ -205,10 +223,12 @@ __attribute__((unused)) static void damage_part(const struct target *target,
 {
     /* Most happens at the beginning, and at the very end. */
     size_t few = part->count < 64 ? part->count : 64;
-    size_t which = pick(chance, 4);
+    size_t which = pick(chance, 6);
     size_t at = which == 0   ? pick(chance, part->count)
                 : which == 1 ? part->count - 1 - pick(chance, few)
                              : pick(chance, few);
+    if (which > 3 && (part->kind == PART_HEAD || part->kind == PART_LINK))
+        at = pick_head(target, chance);
     char *where = part->base + at * part->stride;
     uint64_t value = part->kind == PART_HEAD   ? odd_head(target, chance, at)
                      : part->kind == PART_WORD ? odd_word(chance)
@@ -220,14 +240,83 @@ __attribute__((unused)) static void damage_part(const struct target *target,
     poke(where, part->width, value);
 }
 
+/* Where to forge a run: mostly where it is used, or would reach too far. */
+static inline size_t pick_unit(const struct target *target,
+                               struct chance *chance)
+{
+    size_t units = target->heap->unit_count;
+    size_t few = units < 40 ? units : 40;
+    return pick(chance, 2)   ? units - 1 - pick(chance, few)
+           : pick(chance, 2) ? pick_head(target, chance)
+                             : pick(chance, units);
+}
+
+/* A whole span that is as it should be, but for being where it is and as long
+ * as it says. */
+static inline void forge_span(const struct target *target,
+                              struct chance *chance)
+{
+    const struct heap *heap = target->heap;
+    unsigned class = (unsigned)pick(chance, HEAP_CLASS_COUNT);
+    struct run run = {.unit = pick_unit(target, chance), .class = class};
+    size_t left = heap->unit_count - run.unit;
+    run.length = entry_length(heap->classes[class].head);
+    if (run.length == 0 || pick(chance, 2))
+        run.length = 1 + pick(chance, 80);
+    uint64_t head = entry_make(KIND_SMALL, class, run.length);
+    size_t units = run.length < left ? run.length : left;
+    for (size_t i = 1; i < units; i++)
+        set(&heap->entries[run.unit + i].head, entry_cont(head, i));
+    set(&heap->entries[run.unit].head, head);
+    for (size_t i = 0; i < units << heap->words_shift; i++)
+        set(&heap->words[span_word(heap, run.unit, 0) + i],
+            word_make(word_tag(class, i), (uint32_t)any_number(chance)));
+    size_t sizes = units << heap->classes[class].sizes_shift;
+    uint16_t size = (uint16_t)(pick(chance, 4) ? mmi_heap_class_size[class]
+                                               : any_number(chance));
+    for (size_t i = 0; i < sizes; i++)
+        set(&span_sizes(heap, run.unit, class)[i], size);
+    set(&heap->users[run.unit], 0);
+    set(&heap->space[0][(run.unit >> 6) * HEAP_CLASS_COUNT + class],
+        UINT64_C(1) << (run.unit & 63));
+}
+
+/* A free run in its bin, or a large one, likewise. */
+static inline void forge_run(const struct target *target, struct chance *chance)
+{
+    const struct heap *heap = target->heap;
+    size_t unit = pick_unit(target, chance);
+    size_t left = heap->unit_count - unit;
+    size_t length =
+        pick(chance, 2) ? 1 + pick(chance, 80) : left + pick(chance, 5) - 1;
+    bool is_free = pick(chance, 2);
+    set(&heap->entries[unit].head,
+        entry_make(is_free ? KIND_FREE : KIND_LARGE, 0, length));
+    set(&heap->entries[unit].link,
+        is_free ? odd_number(chance, left) : length << heap->unit_shift);
+    if (length <= left && length > 1)
+        set(&heap->entries[unit + length - 1].head,
+            entry_make(is_free ? KIND_TAIL : KIND_END, 0, length));
+    unsigned log = 63u - (unsigned)__builtin_clzll(length | 1);
+    unsigned bin = (unsigned)(log * 4 + pick(chance, 4)) % HEAP_BIN_COUNT;
+    if (!is_free)
+        return;
+    set(&heap->control->bins[bin], (uint32_t)unit + 1);
+    set(&heap->control->bin_map[bin / 64], UINT64_MAX);
+}
+
 __attribute__((unused)) static void damage_heap(const struct target *target,
                                                 struct chance *chance)
 {
-    size_t part = pick(chance, target->heap_parts + 3);
-    /* Heads three times as often. */
-    damage_part(target,
-                &target->parts[part < target->heap_parts ? part : part % 3],
-                chance);
+    size_t part = pick(chance, target->heap_parts + 5);
+    if (part < target->heap_parts)
+        damage_part(target, &target->parts[part], chance);
+    else if (part < target->heap_parts + 3) /* heads more often */
+        damage_part(target, &target->parts[0], chance);
+    else if (part == target->heap_parts + 3)
+        forge_span(target, chance);
+    else
+        forge_run(target, chance);
 }
 
 __attribute__((unused)) static void damage_lock(const struct target *target,

@@ -15,7 +15,7 @@
 
 enum { STEP_SECONDS = 20, PARTS = 2, FIXED = 4 };
 
-static size_t coarse = 211; /* one byte in so many, where not all are tried */
+static size_t coarse = 499; /* one byte in so many, where not all are tried */
 
 static struct report {
     _Atomic size_t byte;
@@ -52,6 +52,7 @@ static void make_scene(struct scene *scene)
     place_canaries(&scene->canaries, scene->target.base, scene->target.size);
     for (int i = 0; i < 300; i++)
         calls[i % 5].make(&scene->guest, &chance);
+    find_bounds(&scene->guest);
     scene->before = scene->guest;
     scene->image_size = scene->target.control_size;
     scene->image = malloc(scene->image_size);
