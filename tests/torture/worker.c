@@ -382,6 +382,8 @@ void worker_run(struct scene *scene, int number, uint64_t seed)
                                      scene->table->notes[at],
                                      &scene->report->progress[at],
                                      {seed + (uint64_t)i}};
+        /* It makes a table at first, which threads must not do at once. */
+        dice_size(&workers[i].dice, SIZE_DOUBLINGS);
     }
     if (pthread_create(&thread, NULL, work, &workers[1]) != 0) {
         scene_fail(scene, "no thread can be made");
