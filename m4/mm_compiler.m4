@@ -74,7 +74,10 @@ AC_DEFUN([MM_SANITIZED], [
          AC_MSG_ERROR([$CC cannot build with -fsanitize=$MM_SANITIZERS])])
     CFLAGS=$mm_saved
     MM_CFLAGS="$MM_CFLAGS -fsanitize=$MM_SANITIZERS -fno-sanitize-recover=all"
-    MM_LDFLAGS="$MM_LDFLAGS -fsanitize=$MM_SANITIZERS"])
+    MM_LDFLAGS="$MM_LDFLAGS -fsanitize=$MM_SANITIZERS"
+    dnl gcc warns of fences, which its ThreadSanitizer does not know.
+    AS_CASE([$MM_SANITIZERS],
+        [*thread*], [MM_CC_FLAG([MM_CFLAGS], [-Wno-tsan])])])
 
 # MM_FUZZING: what libFuzzer watches is compiled into everything; only the
 # fuzzers are linked with its main().

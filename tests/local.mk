@@ -10,7 +10,8 @@ SH_LOG_COMPILER = $(SHELL)
 AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(top_srcdir)'; top_builddir='$(top_builddir)'; \
 	CC='$(CC)'; SANITIZERS='$(MM_SANITIZERS)'; SHELL='$(SHELL)'; \
-	export top_srcdir top_builddir CC SANITIZERS SHELL;
+	TSAN_OPTIONS='detect_deadlocks=0:suppressions=$(abs_top_srcdir)/tests/threads.supp'; \
+	export top_srcdir top_builddir CC SANITIZERS SHELL TSAN_OPTIONS;
 
 UNIT_TESTS =
 API_TESTS =
@@ -29,6 +30,26 @@ include tests/faults/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/torture/local.mk
+
+# What ThreadSanitizer can judge: threads of one process.  It does not see that
+# one of them waited for what another process did.  Pools of 16 TiB do not fit
+# into what it leaves of the address space.
+THREAD_TESTS = \
+	tests/api/crossing.t \
+	tests/api/nesting.t \
+	tests/api/threads.t \
+	tests/api/userlock.t \
+	tests/heap/random.t \
+	tests/lock/contract.t \
+	tests/lock/upgrade.t \
+	tests/segment/segment.t \
+	tests/segment/table.t \
+	tests/torture/leaving.t \
+	tests/torture/torture.t
+check-threads:
+	$(AM_V_at)$(MAKE) $(AM_MAKEFLAGS) check-TESTS TESTS='$(THREAD_TESTS)'
+.PHONY: check-threads
+EXTRA_DIST += tests/threads.supp
 
 check_PROGRAMS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)
 TESTS += $(UNIT_TESTS) $(API_TESTS) $(FAULT_TESTS)

@@ -11,12 +11,17 @@ export MM_MATRIX
 
 # passes NAME ARGUMENT...: the suite passes after `configure ARGUMENT...`.
 passes() {
-    name=$1
-    shift
+    passes_target check "$@"
+}
+
+# passes_target TARGET NAME ARGUMENT...
+passes_target() {
+    target=$1 name=$2
+    shift 2
     directory=$top_builddir/qa/$name
     rm -rf "$directory" && mkdir -p "$directory" || exit 99
     if (cd "$directory" && "$source/configure" --enable-werror "$@" &&
-        make -j "$(getconf _NPROCESSORS_ONLN)" check) \
+        make -j "$(getconf _NPROCESSORS_ONLN)" "$target") \
         > "$directory.log" 2>&1 < /dev/null; then
         ok "$name"
         rm -rf "$directory"
@@ -38,6 +43,8 @@ for compiler in gcc clang; do
     fi
     passes "$compiler" "CC=$compiler"
     passes "$compiler-sanitizers" "CC=$compiler" --enable-sanitizers
+    passes_target check-threads "$compiler-threads" "CC=$compiler" \
+        --enable-sanitizers=thread
     passes "$compiler-one-variant" "CC=$compiler" \
         --with-shm=MMFILE --with-lock=FCNTL
     passes "$compiler-static" "CC=$compiler" --disable-shared

