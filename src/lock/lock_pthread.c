@@ -31,7 +31,9 @@
 
 enum { INTERNAL, GATE, TOKEN, SLOT, SEATS = SLOT + 32 }; /* seat numbers */
 
-#define INSIDE (LIFE_TID + 1)
+#define INSIDE  (LIFE_TID + 1)
+#define FOREIGN (INSIDE << 1) /* of another PID namespace than the creator's   \
+                               */
 
 struct seat {
     _Alignas(64) pthread_mutex_t mutex;
@@ -126,6 +128,9 @@ static struct hold *find_hold(struct lock *lock)
     if (hold && hold->name == 0) {
         uint32_t tid = mmi_thread_id() & LIFE_TID;
         hold->name = self->name ? self->name : tid;
+        /* Nobody may look for our number where it is another's. */
+        if (self->space == 0 || self->space != private->space)
+            hold->name |= FOREIGN;
         hold->slot = SLOT + (int)(tid % (SEATS - SLOT));
     }
     return hold;
@@ -357,7 +362,7 @@ static uint64_t look_at(struct seats *seats, int number, bool knows_dead)
     uint64_t seen = atomic_load(name);
     if (!(seen & INSIDE))
         return 0;
-    if (!knows_dead || !mmi_life_ended(seen & ~INSIDE))
+    if (!knows_dead || seen & FOREIGN || !mmi_life_ended(seen & ~INSIDE))
         return seen;
     atomic_store(&seats->died, 1);
     atomic_compare_exchange_strong(name, &seen, 0);
@@ -374,7 +379,7 @@ static int pthread_state(struct lock *lock, struct lock_state *state)
     bool knows_dead = self->space != 0 && self->space == private->space;
     uint64_t writer =
         look_at(seats, GATE, knows_dead) | look_at(seats, TOKEN, knows_dead);
-    state->holder = (pid_t)(writer & LIFE_TID);
+    state->holder = writer & FOREIGN ? -1 : (pid_t)(writer & LIFE_TID);
     for (int at = SLOT; at < SEATS; at++)
         if (look_at(seats, at, knows_dead) != 0)
             state->readers++;

@@ -23,6 +23,12 @@ tests_torture_leaving_t_SOURCES = \
 	tests/torture/variants.h
 tests_torture_leaving_t_LDADD = libmm.la
 
+API_TESTS += tests/torture/namespaces.t
+tests_torture_namespaces_t_SOURCES = \
+	tests/torture/namespaces.c \
+	tests/torture/variants.h
+tests_torture_namespaces_t_LDADD = libmm.la
+
 UNIT_TESTS += tests/torture/wakeups.t
 tests_torture_wakeups_t_SOURCES = tests/torture/wakeups.c
 tests_torture_wakeups_t_LDADD = libmm-core.la
