@@ -5,7 +5,7 @@
 
 AC_DEFUN([MM_LOCK_TABLE], [
     MM_VARIANT([lock], [futex], [test "$ac_cv_header_linux_futex_h" = yes],
-        [futex_user futex_word])
+        [futex_fence futex_slots futex_user futex_word])
     MM_VARIANT([lock], [ofd], [test "$ac_cv_have_decl_F_OFD_SETLKW" = yes])
     MM_VARIANT([lock], [fcntl], [:])
     MM_VARIANT([lock], [ipcsem],

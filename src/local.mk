@@ -42,6 +42,9 @@ LIBMM_SOURCES = \
 	src/heap/heap_space.c \
 	src/heap/heap_walk.c \
 	src/lock/lock.h \
+	src/lock/lock_fast.h \
+	src/lock/futex_fence.h \
+	src/lock/futex_slots.h \
 	src/lock/futex_user.h \
 	src/lock/futex_word.h \
 	src/lock/lock_file.c \
@@ -69,6 +72,8 @@ endif
 
 # configure chooses among these.
 VARIANT_SOURCES = \
+	src/lock/futex_fence.c \
+	src/lock/futex_slots.c \
 	src/lock/futex_user.c \
 	src/lock/futex_word.c \
 	src/lock/lock_fcntl.c \

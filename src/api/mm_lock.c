@@ -22,8 +22,19 @@ static struct lock *find_lock(const void *address)
     return segment ? &segment->lock : NULL;
 }
 
-static int acquire(const void *address, mm_lock_mode mode,
-                   const struct timespec *deadline)
+/* Have the next calls of this thread for the pool at ADDRESS go the quick way,
+ * if there is one.  Raw segments have none. */
+static void remember_hold(const void *address, struct lock *lock)
+{
+    if (!mmi_segment_find(address)->client)
+        return;
+    struct pool_view *view = mmi_pool_view(address);
+    if (view)
+        view->hold = mmi_lock_hold(lock);
+}
+
+__attribute__((noinline)) static int
+acquire(const void *address, mm_lock_mode mode, const struct timespec *deadline)
 {
     int saved = errno;
     struct lock *lock = find_lock(address);
@@ -36,19 +47,15 @@ static int acquire(const void *address, mm_lock_mode mode,
     enum lock_mode wanted = mode == MM_LOCK_RD ? LOCK_SHARED : LOCK_EXCLUSIVE;
     if (mmi_lock_acquire(lock, wanted, deadline) < 0)
         return 0;
+    remember_hold(address, lock);
     errno = saved;
     return 1;
 }
 
-int mm_core_lock(const void *core, mm_lock_mode mode)
-{
-    return acquire(core, mode, NULL);
-}
-
-int mm_core_unlock(const void *core)
+__attribute__((noinline)) static int release(const void *address)
 {
     int saved = errno;
-    struct lock *lock = find_lock(core);
+    struct lock *lock = find_lock(address);
     if (!lock)
         return 0;
     if (mmi_lock_release(lock) < 0)
@@ -59,12 +66,30 @@ int mm_core_unlock(const void *core)
 
 int mm_lock(MM *mm, mm_lock_mode mode)
 {
+    struct pool_view *view = mmi_pool_view_again(mm);
+    if (view && mode == MM_LOCK_RW && lock_exclude_quickly(view->hold))
+        return 1;
+    if (view && mode == MM_LOCK_RD && lock_share_quickly(view->hold))
+        return 1;
     return acquire(mm, mode, NULL);
 }
 
 int mm_unlock(MM *mm)
 {
-    return mm_core_unlock(mm);
+    struct pool_view *view = mmi_pool_view_again(mm);
+    if (view && lock_leave_quickly(view->hold))
+        return 1;
+    return release(mm);
+}
+
+int mm_core_lock(const void *core, mm_lock_mode mode)
+{
+    return acquire(core, mode, NULL);
+}
+
+int mm_core_unlock(const void *core)
+{
+    return release(core);
 }
 
 int mm_trylock(MM *mm, mm_lock_mode mode)

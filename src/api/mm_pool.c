@@ -69,6 +69,15 @@ static bool has_thread_ended(void *context, uint64_t name)
     return life_in_pool(context) && mmi_life_ended(name);
 }
 
+/* A cell that a killed *_at() call was to change means what it says only after
+ * the heap was repaired: see to that before the next holder of the user lock
+ * looks at it.  If it fails, the next allocation says so. */
+static void repair_pool(void *context)
+{
+    struct pool *pool = context;
+    mmi_heap_repair(&pool->heap);
+}
+
 static void destroy_pool(void *client)
 {
     struct pool *pool = client;
@@ -94,6 +103,8 @@ struct pool_view *mmi_pool_view_find(const void *mm)
     if (!view)
         return NULL;
     view->pool = pool;
+    if (!view->hold)
+        view->hold = &mmi_lock_no_hold;
     view->hints.self = mmi_thread_id();
     mmi_thread_self->recent = mm;
     mmi_thread_self->recent_found = view;
@@ -129,6 +140,8 @@ static int attach_pool(struct segment *segment, size_t size)
     if (mmi_heap_create(&pool->heap, segment->user, segment->user_size, size,
                         &host) < 0)
         goto undo_id;
+    segment->lock.owner_died = repair_pool;
+    segment->lock.context = pool;
     segment->client_destroy = destroy_pool;
     segment->client = pool;
     return 0;

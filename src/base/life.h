@@ -2,7 +2,7 @@
 /*
  * life.h -- names for threads, and proof that one of them is dead.
  *
- * A name is what shared memory calls a thread: its kernel id in the low 30
+ * A name is what shared memory calls a thread: its kernel id in the low 29
  * bits, and in the upper half what tells it from other threads that had or will
  * have the same id (0: could not be found out).  Names mean something only
  * within one PID namespace.
@@ -18,7 +18,7 @@
 
 struct robust_list_head;
 
-#define LIFE_TID UINT64_C(0x3fffffff)
+#define LIFE_TID UINT64_C(0x1fffffff)
 
 /* The calling thread. */
 struct life {

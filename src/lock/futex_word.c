@@ -108,16 +108,17 @@ static int wait_turn(struct futex_word *word, uint64_t seen,
 }
 
 int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
-                     _Atomic uint64_t *first, uint64_t *dead)
+                     _Atomic uint64_t *first, uint64_t *before)
 {
     struct futex_wait wait = {.until = until, .interval = WAIT_LOOK};
-    *dead = 0;
+    *before = 0;
     for (unsigned turns = 0;; turns++) {
         uint64_t seen = atomic_load(&word->owner);
         uint32_t tid = word_tid(seen);
         bool stands_back = first && atomic_load(first) != 0;
         /* The caller has it not, so whoever left his number there is dead. */
-        bool takes = (tid == 0 && !stands_back) || tid == word_tid(me);
+        bool is_free = tid == 0 || word_is_biased(seen);
+        bool takes = (is_free && !stands_back) || tid == word_tid(me);
         if (!takes && (turns == 0 || turns >= WAIT_SPINS)) {
             int turn = wait_turn(word, seen, first, &wait);
             if (turn < 0)
@@ -125,10 +126,11 @@ int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
             takes = turn > 0;
         }
         if (takes) {
-            uint64_t mine =
-                me | (seen & WORD_WAITERS) | (wait.slept ? WORD_WAITERS : 0);
+            uint64_t found = tid != 0 ? seen & ~WORD_WAITERS : 0;
+            uint64_t mine = word_taken(me, found) | (seen & WORD_WAITERS) |
+                            (wait.slept ? WORD_WAITERS : 0);
             if (atomic_compare_exchange_strong(&word->owner, &seen, mine)) {
-                *dead = tid != 0 ? seen : 0;
+                *before = found;
                 return 0;
             }
             if (turns >= WAIT_SPINS && mmi_futex_now() >= until)
@@ -139,15 +141,16 @@ int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
     }
 }
 
-void mmi_word_pass(struct futex_word *word, uint64_t me)
+void mmi_word_leave(struct futex_word *word, uint64_t me, uint64_t before)
 {
     uint64_t seen = atomic_load(&word->owner);
     for (int i = 0; i < RELEASE_TRIES && (seen & ~WORD_WAITERS) == me; i++) {
-        uint64_t left = seen & WORD_WAITERS;
+        uint64_t left = before | (seen & WORD_WAITERS);
         if (!atomic_compare_exchange_strong(&word->owner, &seen, left))
             continue;
-        if (left != 0 && mmi_futex_wake(word_futex(word), 1) == 0)
-            atomic_compare_exchange_strong(&word->owner, &left, 0);
+        if (left & WORD_WAITERS && mmi_futex_wake(word_futex(word), 1) == 0)
+            atomic_compare_exchange_strong(&word->owner, &left,
+                                           left & ~WORD_WAITERS);
         return;
     }
 }

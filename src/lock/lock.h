@@ -22,6 +22,9 @@
 #include <sys/types.h>
 #include <time.h>
 
+#include "base/thread.h"
+#include "lock/lock_fast.h"
+
 enum lock_which { LOCK_INTERNAL, LOCK_USER };
 
 /* LOCK_UPGRADE is asked only of variants without LOCK_THREADS: the process
@@ -52,6 +55,12 @@ struct lock {
     void *private; /* the variant's own, made by create() */
     void *user;    /* lock_user.c's own */
     pid_t creator; /* the process whose destroy() removes things */
+
+    /* The client's, NULL or set before anybody locks: sees to what a holder of
+     * the user lock left that died.  Run by who takes the lock over, before
+     * anybody else can become a writer; outside the internal lock. */
+    void (*owner_died)(void *context);
+    void *context;
 };
 
 /* Who holds the user lock, as far as the variant can tell. */
@@ -91,6 +100,11 @@ struct lock_variant {
      * processes go on where the system allows it.  Keeps errno. */
     void (*destroy)(struct lock *lock);
 
+    /* Optional, with LOCK_THREADS: what the calling thread knows about the user
+     * lock, if the variant keeps that itself; NULL after mmi_fail().  All but
+     * quick, depth and mode is then the variant's. */
+    struct lock_hold *(*hold)(struct lock *lock);
+
     /* Optional: hand the system object to other users; as shm's permit. */
     int (*permit)(const struct lock *lock, mode_t mode, uid_t uid, gid_t gid);
 
@@ -125,6 +139,18 @@ int mmi_lock_acquire(struct lock *lock, enum lock_mode mode,
 /* Undo one acquire of this thread.  Without one: -1 after mmi_fail_as(EPERM),
  * nothing changed. */
 int mmi_lock_release(struct lock *lock);
+
+/* What the calling thread knows about LOCK, for lock_fast.h; it stays where it
+ * is until the thread or the lock ends.  NULL after mmi_fail(). */
+struct lock_hold *mmi_lock_hold(struct lock *lock);
+
+/* A hold that never lets anybody in quickly. */
+extern struct lock_hold mmi_lock_no_hold MMI_HIDDEN;
+
+/* For variants: a holder of the user lock is found dead, and the caller has the
+ * lock, or keeps others from becoming its writer.  Keeps errno and the record
+ * of what failed last. */
+void mmi_lock_owner_died(struct lock *lock);
 
 /* Holder, readers, and whether a holder died since the last call. */
 int mmi_lock_state(struct lock *lock, struct lock_state *state);

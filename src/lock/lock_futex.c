@@ -25,6 +25,7 @@
 #include "base/fail.h"
 #include "base/life.h"
 #include "base/thread.h"
+#include "lock/futex_fence.h"
 #include "lock/futex_user.h"
 #include "lock/futex_word.h"
 #include "lock/lock.h"
@@ -39,6 +40,7 @@ struct futex_shared {
 struct futex {
     uint64_t id;    /* of what each thread keeps */
     uint64_t space; /* PID namespace of the creator */
+    bool fences;    /* asymmetric ones: the same for all who have the lock */
 };
 
 static struct futex_shared *shared_of(struct lock *lock)
@@ -55,6 +57,7 @@ static int futex_create(struct lock *lock)
     if (!futex)
         return mmi_fail("mm:core: cannot create a lock");
     futex->space = self->space;
+    futex->fences = mmi_futex_fence_join();
     futex->id = mmi_object_id();
     if (futex->id == 0) {
         free(futex);
@@ -74,6 +77,12 @@ static void futex_destroy(struct lock *lock)
     errno = saved;
 }
 
+static void wake_writer(struct lock_hold *base)
+{
+    struct futex_hold *hold = (struct futex_hold *)base;
+    mmi_futex_wake_writer(&shared_of(hold->lock)->user);
+}
+
 /* What the calling thread knows about LOCK, for the first time.  Where the
  * namespace cannot be asked for, its first process has no parent. */
 static struct futex_hold *make_hold(struct lock *lock)
@@ -81,7 +90,7 @@ static struct futex_hold *make_hold(struct lock *lock)
     const struct futex *futex = lock->private;
     const struct life *self = mmi_life_self();
     struct futex_hold *hold = mmi_thread_local(futex->id, sizeof *hold);
-    if (!self || !hold || hold->name != 0)
+    if (!self || !hold || hold->base.name != 0)
         return self ? hold : NULL;
     bool known = self->space != 0 && futex->space != 0;
     if (known ? self->space != futex->space
@@ -91,8 +100,20 @@ static struct futex_hold *make_hold(struct lock *lock)
                     "namespace than that of its creator; OFD and FCNTL can");
         return NULL;
     }
+    struct futex_user *user = &shared_of(lock)->user;
+    hold->lock = lock;
     hold->robust = self->robust;
-    hold->name = self->name;
+    hold->fences = futex->fences;
+    hold->quick = futex->fences && mmi_futex_fence_join();
+    hold->base.word = &user->word.owner;
+    hold->base.now = &user->era;
+    hold->base.drain = &user->drain;
+    hold->base.era = UINT64_MAX;
+    hold->base.biased = hold->quick ? self->name | WORD_BIAS : UINT64_MAX;
+    hold->base.wake = wake_writer;
+    hold->base.reads = self->name | SLOT_READING;
+    hold->base.writes = self->name | SLOT_READING | SLOT_WRITING;
+    hold->base.name = self->name;
     return hold;
 }
 
@@ -100,7 +121,7 @@ static inline struct futex_hold *find_hold(struct lock *lock)
 {
     const struct futex *futex = lock->private;
     struct futex_hold *hold = mmi_thread_recall(futex->id);
-    return hold && hold->name != 0 ? hold : make_hold(lock);
+    return hold && hold->base.name != 0 ? hold : make_hold(lock);
 }
 
 /* Tell the kernel about WORD, whoever has it; take that back with unlist(). */
@@ -126,17 +147,17 @@ static int enter(struct lock *lock, struct futex_hold *hold,
                  const struct timespec *deadline)
 {
     struct futex_word *word = &shared_of(lock)->internal;
-    uint64_t dead;
+    uint64_t before;
     if (hold->inside)
         return mmi_fail_as(EDEADLK,
                            "mm:core: cannot enter the heap: this thread is "
                            "inside already, in a signal handler perhaps");
     hold->inside = true;
     enlist(hold, word);
-    if (!word_try(word, hold->name) &&
+    if (!word_try(word, hold->base.name) &&
         (lock_only_tries(deadline) ||
-         mmi_word_acquire(word, hold->name, mmi_futex_until(deadline), NULL,
-                          &dead) < 0)) {
+         mmi_word_acquire(word, hold->base.name, mmi_futex_until(deadline),
+                          NULL, &before) < 0)) {
         unlist(hold);
         hold->inside = false;
         errno = ETIMEDOUT;
@@ -147,7 +168,7 @@ static int enter(struct lock *lock, struct futex_hold *hold,
 
 static void leave(struct lock *lock, struct futex_hold *hold)
 {
-    word_release(&shared_of(lock)->internal, hold->name);
+    word_release(&shared_of(lock)->internal, hold->base.name);
     unlist(hold);
     hold->inside = false;
 }
@@ -162,6 +183,9 @@ static int futex_acquire(struct lock *lock, enum lock_which which,
         return enter(lock, hold, deadline);
 
     struct futex_user *user = &shared_of(lock)->user;
+    /* An attempt to enter quickly may have kept a writer waiting. */
+    if (atomic_load(&user->drain) & 1)
+        mmi_futex_wake_writer(user);
     return mode == LOCK_SHARED ? futex_share(user, hold, deadline)
                                : futex_exclude(user, hold, deadline);
 }
@@ -171,7 +195,8 @@ static int futex_release(struct lock *lock, enum lock_which which)
     struct futex_hold *hold = find_hold(lock);
     if (!hold)
         return -1;
-    if (which == LOCK_INTERNAL ? !hold->inside : hold->mode == HOLDS_NOTHING)
+    if (which == LOCK_INTERNAL ? !hold->inside
+                               : hold->base.seat == SEAT_OUTSIDE)
         return mmi_fail_as(EPERM, "mm:core: cannot release a lock that this "
                                   "thread does not have");
     if (which == LOCK_INTERNAL)
@@ -179,6 +204,12 @@ static int futex_release(struct lock *lock, enum lock_which which)
     else
         futex_leave(&shared_of(lock)->user, hold);
     return 0;
+}
+
+static struct lock_hold *futex_hold(struct lock *lock)
+{
+    struct futex_hold *hold = find_hold(lock);
+    return hold ? &hold->base : NULL;
 }
 
 static int futex_state(struct lock *lock, struct lock_state *state)
@@ -201,5 +232,6 @@ const struct lock_variant mmi_lock_futex = {
     .acquire = futex_acquire,
     .release = futex_release,
     .destroy = futex_destroy,
+    .hold = futex_hold,
     .state = futex_state,
 };

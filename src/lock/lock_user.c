@@ -29,15 +29,42 @@ struct user {
     struct lock_local local;
 };
 
-struct hold {
-    uint32_t depth;
-    enum lock_mode mode;
-};
+struct lock_hold mmi_lock_no_hold;
 
-static struct hold *find_hold(const struct user *user)
+struct lock_hold *mmi_lock_hold(struct lock *lock)
 {
-    struct hold *hold = mmi_thread_recall(user->id);
+    const struct user *user = lock->user;
+    if (lock->variant->hold)
+        return lock->variant->hold(lock);
+    struct lock_hold *hold = mmi_thread_recall(user->id);
     return hold ? hold : mmi_thread_local(user->id, sizeof *hold);
+}
+
+/* The hold of the calling thread, up to date; put back with put_hold(). */
+static struct lock_hold *get_hold(struct lock *lock)
+{
+    struct lock_hold *hold = mmi_lock_hold(lock);
+    if (!hold || hold->quick == QUICK_NEVER)
+        return hold;
+    hold->depth = hold->quick == QUICK_OUTSIDE ? 0 : 1;
+    hold->mode = hold->quick == QUICK_WRITES ? LOCK_EXCLUSIVE : LOCK_SHARED;
+    hold->seat = hold->quick == QUICK_OUTSIDE ? SEAT_OUTSIDE
+                 : hold->quick == QUICK_READS ? SEAT_READS
+                                              : SEAT_WRITES;
+    hold->quick = QUICK_NEVER;
+    return hold;
+}
+
+static void put_hold(struct lock_hold *hold)
+{
+    if (!hold->slot)
+        return;
+    if (hold->depth == 0)
+        hold->quick = QUICK_OUTSIDE;
+    else if (hold->depth == 1 && hold->seat == SEAT_READS)
+        hold->quick = QUICK_READS;
+    else if (hold->depth == 1 && hold->seat == SEAT_WRITES)
+        hold->quick = QUICK_WRITES;
 }
 
 int mmi_lock_create(struct lock *lock, const struct lock_variant *variant,
@@ -150,7 +177,7 @@ static int ask(struct lock *lock, enum lock_mode mode,
                        what);
 }
 
-static int acquire_again(struct lock *lock, struct hold *hold,
+static int acquire_again(struct lock *lock, struct lock_hold *hold,
                          enum lock_mode mode, const struct timespec *deadline)
 {
     if (hold->depth == UINT32_MAX)
@@ -164,13 +191,10 @@ static int acquire_again(struct lock *lock, struct hold *hold,
     return 0;
 }
 
-int mmi_lock_acquire(struct lock *lock, enum lock_mode mode,
-                     const struct timespec *deadline)
+static int acquire(struct lock *lock, struct lock_hold *hold,
+                   enum lock_mode mode, const struct timespec *deadline)
 {
     struct user *user = lock->user;
-    struct hold *hold = find_hold(user);
-    if (!hold)
-        return -1;
     if (!user->readers)
         mode = LOCK_EXCLUSIVE;
     if (hold->depth > 0)
@@ -185,12 +209,20 @@ int mmi_lock_acquire(struct lock *lock, enum lock_mode mode,
     return 0;
 }
 
-int mmi_lock_release(struct lock *lock)
+int mmi_lock_acquire(struct lock *lock, enum lock_mode mode,
+                     const struct timespec *deadline)
 {
-    struct user *user = lock->user;
-    struct hold *hold = find_hold(user);
+    struct lock_hold *hold = get_hold(lock);
     if (!hold)
         return -1;
+    int result = acquire(lock, hold, mode, deadline);
+    put_hold(hold);
+    return result;
+}
+
+static int release(struct lock *lock, struct lock_hold *hold)
+{
+    struct user *user = lock->user;
     if (hold->depth == 0)
         return mmi_fail_as(EPERM,
                            "mm:core: cannot unlock: this thread does not "
@@ -200,7 +232,18 @@ int mmi_lock_release(struct lock *lock)
     if (user->threads)
         return lock->variant->release(lock, LOCK_USER);
     mmi_thread()->user_locks--;
-    return mmi_lock_local_release(&user->local, lock, hold->mode);
+    return mmi_lock_local_release(&user->local, lock,
+                                  (enum lock_mode)hold->mode);
+}
+
+int mmi_lock_release(struct lock *lock)
+{
+    struct lock_hold *hold = get_hold(lock);
+    if (!hold)
+        return -1;
+    int result = release(lock, hold);
+    put_hold(hold);
+    return result;
 }
 
 int mmi_lock_state(struct lock *lock, struct lock_state *state)
@@ -208,7 +251,7 @@ int mmi_lock_state(struct lock *lock, struct lock_state *state)
     struct user *user = lock->user;
     int result = 0;
     *state = (struct lock_state){0};
-    struct hold *hold = find_hold(user);
+    struct lock_hold *hold = get_hold(lock);
     if (!hold)
         return -1;
     if (!user->threads)
@@ -216,5 +259,21 @@ int mmi_lock_state(struct lock *lock, struct lock_state *state)
     else if (lock->variant->state)
         result = lock->variant->state(lock, state);
     state->depth = hold->depth;
+    put_hold(hold);
     return result;
+}
+
+void mmi_lock_owner_died(struct lock *lock)
+{
+    if (!lock->owner_died)
+        return;
+    int saved = errno;
+    struct thread *self = mmi_thread();
+    struct thread_failure failure = {0};
+    if (self)
+        failure = self->failure;
+    lock->owner_died(lock->context);
+    if (self)
+        self->failure = failure;
+    errno = saved;
 }
