@@ -237,6 +237,9 @@ static void look_for_dead_writer(struct lock *lock, enum lock_mode mode)
     uint32_t writer = mode == LOCK_SHARED ? 0 : mmi_thread_id();
     uint32_t seen = atomic_load(&notes->writer);
     uint32_t died;
+    /* Its name stands until that is done, or whoever comes after us does it. */
+    if (seen & ~WRITER_DIED)
+        mmi_lock_owner_died(lock);
     do {
         died = seen != 0 ? WRITER_DIED : 0;
         if (seen == (died | writer))

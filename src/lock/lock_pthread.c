@@ -14,8 +14,9 @@
  * a reader for its upgrade.  More readers than slots wait for one.
  *
  * The C library gives the mutexes of the dead to the next who asks.  If one of
- * them bears a name marked INSIDE, its holder had the lock, and that is told.
- * The kernel looks after 2048 mutexes of a thread, that is some 60 user locks.
+ * them bears a name marked INSIDE, its holder had the lock, and that is told;
+ * the client sees to what it left before anybody else gets that mutex. The
+ * kernel looks after 2048 mutexes of a thread, that is some 60 user locks.
  */
 #include "config.h"
 
@@ -31,9 +32,11 @@
 
 enum { INTERNAL, GATE, TOKEN, SLOT, SEATS = SLOT + 32 }; /* seat numbers */
 
+/* Flags of a name. */
 #define INSIDE  (LIFE_TID + 1)
 #define FOREIGN (INSIDE << 1) /* of another PID namespace than the creator's   \
                                */
+#define TOLD FOREIGN          /* alone: a dead one's, whose death was told */
 
 struct seat {
     _Alignas(64) pthread_mutex_t mutex;
@@ -159,20 +162,21 @@ static int wait_for_mutex(pthread_mutex_t *mutex,
 #endif
 }
 
-static void put_name(struct seats *seats, int number, uint64_t name)
+static void put_name(struct lock *lock, int number, uint64_t name)
 {
-    atomic_store(&seats->seat[number].name, name);
+    atomic_store(&seats_of(lock)->seat[number].name, name);
 }
 
-static bool is_named(struct seats *seats, int number)
+static bool is_named(struct lock *lock, int number)
 {
-    return atomic_load(&seats->seat[number].name) != 0;
+    return atomic_load(&seats_of(lock)->seat[number].name) != 0;
 }
 
 /* 0 or an errno, here and below. */
-static int take_seat(struct seats *seats, int number,
+static int take_seat(struct lock *lock, int number,
                      const struct timespec *deadline)
 {
+    struct seats *seats = seats_of(lock);
     struct seat *seat = &seats->seat[number];
     int error = wait_for_mutex(&seat->mutex, deadline);
     if (error == EOWNERDEAD)
@@ -182,34 +186,37 @@ static int take_seat(struct seats *seats, int number,
     uint64_t dead = atomic_load(&seat->name);
     if (dead & INSIDE)
         atomic_store(&seats->died, 1);
+    /* Nobody else is the writer while this thread has the seat of the last. */
+    if (dead & INSIDE || dead == TOLD)
+        mmi_lock_owner_died(lock);
     if (dead != 0)
-        put_name(seats, number, 0);
+        put_name(lock, number, 0);
     return 0;
 }
 
-static int give_seat(struct seats *seats, int number)
+static int give_seat(struct lock *lock, int number)
 {
-    if (is_named(seats, number))
-        put_name(seats, number, 0);
-    return pthread_mutex_unlock(&seats->seat[number].mutex);
+    if (is_named(lock, number))
+        put_name(lock, number, 0);
+    return pthread_mutex_unlock(&seats_of(lock)->seat[number].mutex);
 }
 
 /* Does somebody upgrade, who has not died? */
-static bool sees_upgrade(struct seats *seats)
+static bool sees_upgrade(struct lock *lock)
 {
-    if (!is_named(seats, TOKEN))
+    if (!is_named(lock, TOKEN))
         return false;
-    if (take_seat(seats, TOKEN, &only_try) != 0)
+    if (take_seat(lock, TOKEN, &only_try) != 0)
         return true;
-    give_seat(seats, TOKEN);
+    give_seat(lock, TOKEN);
     return false;
 }
 
-static int try_one_slot(struct seats *seats, struct hold *hold)
+static int try_one_slot(struct lock *lock, struct hold *hold)
 {
     int error = ETIMEDOUT;
     for (int i = SLOT; error == ETIMEDOUT && i < SEATS; i++) {
-        error = take_seat(seats, hold->slot, &only_try);
+        error = take_seat(lock, hold->slot, &only_try);
         if (error == ETIMEDOUT && ++hold->slot == SEATS)
             hold->slot = SLOT;
     }
@@ -217,100 +224,100 @@ static int try_one_slot(struct seats *seats, struct hold *hold)
 }
 
 /* All that are not mine, or none. */
-static int try_all_slots(struct seats *seats, const struct hold *hold)
+static int try_all_slots(struct lock *lock, const struct hold *hold)
 {
     int mine = hold->seat == SLOT ? hold->slot : 0;
     int error = 0;
     int at = SLOT;
     for (; at < SEATS; at++) {
-        error = at == mine ? 0 : take_seat(seats, at, &only_try);
+        error = at == mine ? 0 : take_seat(lock, at, &only_try);
         if (error)
             break;
     }
     while (error && --at >= SLOT)
         if (at != mine)
-            give_seat(seats, at);
+            give_seat(lock, at);
     return error;
 }
 
-static int wait_for_slots(struct seats *seats, struct hold *hold,
+static int wait_for_slots(struct lock *lock, struct hold *hold,
                           enum lock_mode mode, const struct timespec *deadline)
 {
     struct lock_wait wait = {.deadline = deadline};
     for (;;) {
         int error = ETIMEDOUT;
-        if (mode == LOCK_UPGRADE || !sees_upgrade(seats))
-            error = mode == LOCK_SHARED ? try_one_slot(seats, hold)
-                                        : try_all_slots(seats, hold);
+        if (mode == LOCK_UPGRADE || !sees_upgrade(lock))
+            error = mode == LOCK_SHARED ? try_one_slot(lock, hold)
+                                        : try_all_slots(lock, hold);
         if (error != ETIMEDOUT || !mmi_lock_pause(&wait))
             return error;
     }
 }
 
-static int share(struct seats *seats, struct hold *hold,
+static int share(struct lock *lock, struct hold *hold,
                  const struct timespec *deadline)
 {
     int error = ETIMEDOUT;
-    if (!is_named(seats, GATE) && !is_named(seats, TOKEN))
-        error = try_one_slot(seats, hold);
+    if (!is_named(lock, GATE) && !is_named(lock, TOKEN))
+        error = try_one_slot(lock, hold);
     if (error == ETIMEDOUT) {
-        error = take_seat(seats, GATE, deadline);
+        error = take_seat(lock, GATE, deadline);
         if (error)
             return error;
-        error = wait_for_slots(seats, hold, LOCK_SHARED, deadline);
-        give_seat(seats, GATE);
+        error = wait_for_slots(lock, hold, LOCK_SHARED, deadline);
+        give_seat(lock, GATE);
     }
     if (error)
         return error;
-    put_name(seats, hold->slot, hold->name | INSIDE);
+    put_name(lock, hold->slot, hold->name | INSIDE);
     hold->seat = SLOT;
     return 0;
 }
 
 /* Whoever only looked at it, in sees_upgrade(), has put no name on it. */
-static int take_token(struct seats *seats, const struct timespec *deadline)
+static int take_token(struct lock *lock, const struct timespec *deadline)
 {
     struct lock_wait wait = {.deadline = deadline};
     for (;;) {
-        int error = take_seat(seats, TOKEN, &only_try);
-        if (error == ETIMEDOUT && is_named(seats, TOKEN))
+        int error = take_seat(lock, TOKEN, &only_try);
+        if (error == ETIMEDOUT && is_named(lock, TOKEN))
             return EDEADLK;
         if (error != ETIMEDOUT || !mmi_lock_pause(&wait))
             return error;
     }
 }
 
-static int exclude(struct seats *seats, struct hold *hold,
+static int exclude(struct lock *lock, struct hold *hold,
                    const struct timespec *deadline)
 {
     bool upgrades = hold->seat == SLOT;
     int seat = upgrades ? TOKEN : GATE;
     enum lock_mode mode = upgrades ? LOCK_UPGRADE : LOCK_EXCLUSIVE;
-    int error = upgrades ? take_token(seats, deadline)
-                         : take_seat(seats, GATE, deadline);
+    int error =
+        upgrades ? take_token(lock, deadline) : take_seat(lock, GATE, deadline);
     if (error)
         return error;
-    put_name(seats, seat, hold->name);
-    error = wait_for_slots(seats, hold, mode, deadline);
+    put_name(lock, seat, hold->name);
+    error = wait_for_slots(lock, hold, mode, deadline);
     if (error) {
-        give_seat(seats, seat);
+        give_seat(lock, seat);
         return error;
     }
-    put_name(seats, seat, hold->name | INSIDE);
+    put_name(lock, seat, hold->name | INSIDE);
     if (upgrades)
-        put_name(seats, hold->slot, 0);
+        put_name(lock, hold->slot, 0);
     hold->seat = seat;
     return 0;
 }
 
 /* The slots come last: no reader finds the token taken without need. */
-static int leave(struct seats *seats, struct hold *hold)
+static int leave(struct lock *lock, struct hold *hold)
 {
     int seat = hold->seat == SLOT ? hold->slot : hold->seat;
-    int error = give_seat(seats, seat);
+    int error = give_seat(lock, seat);
     if (seat < SLOT)
         for (int at = SLOT; !error && at < SEATS; at++)
-            error = give_seat(seats, at);
+            error = give_seat(lock, at);
     hold->seat = 0;
     return error;
 }
@@ -318,16 +325,15 @@ static int leave(struct seats *seats, struct hold *hold)
 static int pthread_acquire(struct lock *lock, enum lock_which which,
                            enum lock_mode mode, const struct timespec *deadline)
 {
-    struct seats *seats = seats_of(lock);
     int error;
     if (which == LOCK_INTERNAL) {
-        error = take_seat(seats, INTERNAL, deadline);
+        error = take_seat(lock, INTERNAL, deadline);
     } else {
         struct hold *hold = find_hold(lock);
         if (!hold)
             return -1;
-        error = mode == LOCK_SHARED ? share(seats, hold, deadline)
-                                    : exclude(seats, hold, deadline);
+        error = mode == LOCK_SHARED ? share(lock, hold, deadline)
+                                    : exclude(lock, hold, deadline);
         if (error == EDEADLK && hold->seat == SLOT)
             return mmi_fail_as(EDEADLK,
                                "mm:core: cannot upgrade the lock: another "
@@ -342,30 +348,30 @@ static int pthread_acquire(struct lock *lock, enum lock_which which,
 
 static int pthread_release(struct lock *lock, enum lock_which which)
 {
-    struct seats *seats = seats_of(lock);
     struct hold *hold = which == LOCK_USER ? find_hold(lock) : NULL;
     if (which == LOCK_USER && !hold)
         return -1;
     int error = EPERM;
     if (!hold)
-        error = give_seat(seats, INTERNAL);
+        error = give_seat(lock, INTERNAL);
     else if (hold->seat != 0)
-        error = leave(seats, hold);
+        error = leave(lock, hold);
     return error ? mmi_fail_as(error, "mm:core: cannot unlock a mutex") : 0;
 }
 
 /* Who left its name in seat NUMBER, inside; 0: nobody who lives.  Takes no
  * mutex, so nobody's attempt fails because of it. */
-static uint64_t look_at(struct seats *seats, int number, bool knows_dead)
+static uint64_t look_at(struct lock *lock, int number, bool knows_dead)
 {
+    struct seats *seats = seats_of(lock);
     _Atomic uint64_t *name = &seats->seat[number].name;
     uint64_t seen = atomic_load(name);
     if (!(seen & INSIDE))
         return 0;
     if (!knows_dead || seen & FOREIGN || !mmi_life_ended(seen & ~INSIDE))
         return seen;
-    atomic_store(&seats->died, 1);
-    atomic_compare_exchange_strong(name, &seen, 0);
+    if (atomic_compare_exchange_strong(name, &seen, TOLD))
+        atomic_store(&seats->died, 1);
     return 0;
 }
 
@@ -378,10 +384,10 @@ static int pthread_state(struct lock *lock, struct lock_state *state)
         return -1;
     bool knows_dead = self->space != 0 && self->space == private->space;
     uint64_t writer =
-        look_at(seats, GATE, knows_dead) | look_at(seats, TOKEN, knows_dead);
+        look_at(lock, GATE, knows_dead) | look_at(lock, TOKEN, knows_dead);
     state->holder = writer & FOREIGN ? -1 : (pid_t)(writer & LIFE_TID);
     for (int at = SLOT; at < SEATS; at++)
-        if (look_at(seats, at, knows_dead) != 0)
+        if (look_at(lock, at, knows_dead) != 0)
             state->readers++;
     state->owner_died = atomic_exchange(&seats->died, 0) != 0;
     return 0;
