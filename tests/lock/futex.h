@@ -17,6 +17,7 @@
 #include "base/thread.h"
 #include "lock/futex_user.h"
 #include "lock/lock.h"
+#include "lock/lock_fast.h"
 
 #include "../children.h"
 
@@ -98,12 +99,17 @@ static void make_futex(long timeout)
         bail("%s", mmi_fail_text());
 }
 
-/* Hold the lock in one of the ways; -1 with errno as the lock says. */
+/* Hold the lock in one of the ways, as mm_lock() does it; -1 with errno as the
+ * lock says. */
 __attribute__((unused)) static int take(int way,
                                         const struct timespec *deadline)
 {
     if (way == INTERNAL)
         return mmi_lock_enter(&futex);
+    struct lock_hold *hold = mmi_lock_hold(&futex);
+    if (hold &&
+        (way == READ ? lock_share_quickly(hold) : lock_exclude_quickly(hold)))
+        return 0;
     return mmi_lock_acquire(&futex, way == READ ? LOCK_SHARED : LOCK_EXCLUSIVE,
                             deadline);
 }
@@ -112,8 +118,44 @@ __attribute__((unused)) static void give(int way)
 {
     if (way == INTERNAL)
         mmi_lock_leave(&futex);
-    else if (mmi_lock_release(&futex) < 0)
+    else if (!lock_leave_quickly(mmi_lock_hold(&futex)) &&
+             mmi_lock_release(&futex) < 0)
         bail("%s", mmi_fail_text());
+}
+
+/* Does the word say that the lock is biased towards this thread? */
+__attribute__((unused)) static bool is_mine(void)
+{
+    const struct lock_hold *hold = mmi_lock_hold(&futex);
+    return hold && bytes->user.word.owner == hold->biased;
+}
+
+/* Write often enough for that; false where it cannot be. */
+__attribute__((unused)) static bool become_biased(void)
+{
+    for (int i = 0; i < 2 * BIAS_WRITES && !is_mine(); i++) {
+        if (take(WRITE, NULL) < 0)
+            return false;
+        give(WRITE);
+    }
+    return is_mine();
+}
+
+/* Read often enough to do so without fences. */
+__attribute__((unused)) static bool begin_era(void)
+{
+    for (int i = 0; i < 2 * ERA_READS; i++) {
+        if (take(READ, NULL) < 0)
+            return false;
+        give(READ);
+    }
+    return mmi_lock_hold(&futex)->era == bytes->user.era;
+}
+
+__attribute__((unused)) static bool has_fences(void)
+{
+    const struct lock_hold *hold = mmi_lock_hold(&futex);
+    return ((const struct futex_hold *)hold)->quick;
 }
 
 /* In a child: hold the lock and say so, until killed. */

@@ -1,5 +1,14 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += tests/lock/futex.h
+UNIT_TESTS += tests/lock/futex_bias.t
+tests_lock_futex_bias_t_SOURCES = tests/lock/futex_bias.c
+tests_lock_futex_bias_t_LDADD = libmm-core.la
+UNIT_TESTS += tests/lock/futex_fence.t
+tests_lock_futex_fence_t_SOURCES = tests/lock/futex_fence.c
+tests_lock_futex_fence_t_LDADD = libmm-core.la
+UNIT_TESTS += tests/lock/futex_pairs.t
+tests_lock_futex_pairs_t_SOURCES = tests/lock/futex_pairs.c
+tests_lock_futex_pairs_t_LDADD = libmm-core.la
 UNIT_TESTS += tests/lock/futex_death.t
 tests_lock_futex_death_t_SOURCES = tests/lock/futex_death.c
 tests_lock_futex_death_t_LDADD = libmm-core.la
@@ -54,3 +63,7 @@ UNIT_TESTS += tests/lock/upgrade.t
 tests_lock_upgrade_t_SOURCES = tests/lock/upgrade.c
 tests_lock_upgrade_t_LDADD = libmm-core.la
 EXTRA_DIST += tests/lock/world.h
+FAULT_TESTS += tests/lock/futex_faults.t
+tests_lock_futex_faults_t_SOURCES = tests/lock/futex_faults.c
+tests_lock_futex_faults_t_CPPFLAGS = $(AM_CPPFLAGS) -DMMI_TEST_BUILD=1
+tests_lock_futex_faults_t_LDADD = libmm-test.la
