@@ -74,3 +74,7 @@ tests_api_space_t_SOURCES = tests/api/space.c tests/workload.h
 tests_api_space_t_LDADD = libmm.la
 tests_api_syscalls_t_SOURCES = tests/api/syscalls.c tests/workload.h
 tests_api_syscalls_t_LDADD = libmm.la
+FAULT_TESTS += tests/api/repair.t
+tests_api_repair_t_SOURCES = tests/api/repair.c
+tests_api_repair_t_CPPFLAGS = $(AM_CPPFLAGS) -DMMI_TEST_BUILD=1
+tests_api_repair_t_LDADD = libmm-test.la

@@ -57,6 +57,51 @@ static void test_killed_holder(struct world *world)
     }
 }
 
+/* What the client left must be seen to before anybody else can write. */
+static void see_to_it(void *context)
+{
+    struct world *world = context;
+    world->numbers->count++;
+    if (process_gets(world, LOCK_EXCLUSIVE) != EBUSY)
+        world->numbers->wrong++;
+    if (enter_and_leave(world) != 0)
+        world->numbers->wrong++;
+    mmi_fail_as(ENOTTY, "mm:core: of no interest");
+}
+
+static void test_client(struct world *world)
+{
+    struct numbers *numbers = world->numbers;
+    world->lock.owner_died = see_to_it;
+    world->lock.context = world;
+    others_get(world, 0, 0, "nobody died");
+    is_int(numbers->count, 0, "so the client has nothing to do");
+    for (int mode = LOCK_SHARED; mode <= LOCK_EXCLUSIVE; mode++)
+        for (int asked = 0; asked < 2; asked++) {
+            struct lock_state state;
+            struct timespec deadline = soon(10000);
+            end_child(start_child(die_inside, world, LOCK_EXCLUSIVE));
+            numbers->count = 0;
+            /* Who asks may do it, if he has the lock for the moment. */
+            if (asked)
+                mmi_lock_state(&world->lock, &state);
+            mmi_fail_clear();
+            errno = EDOM;
+            is_int(
+                mmi_lock_acquire(&world->lock, (enum lock_mode)mode, &deadline),
+                0, mode == LOCK_SHARED ? "a reader comes" : "a writer comes");
+            ok(!mmi_fail_text(), "%s: nothing failed", world->name);
+            if (!ok(numbers->count == 1 && numbers->wrong == 0,
+                    "%s: the client saw to it once, alone", world->name))
+                diag("%d times, %d wrong", numbers->count, numbers->wrong);
+            give(world);
+            others_get(world, 0, 0, "free again");
+            is_int(numbers->count, 1, "nothing more to do");
+            mmi_lock_state(&world->lock, &state);
+        }
+    world->lock.owner_died = NULL;
+}
+
 static int wait_for_dead(void *argument, int mode)
 {
     struct world *world = argument;
@@ -269,6 +314,7 @@ int main(void)
 {
     need_proc();
     for_each_variant(test_killed_holder);
+    for_each_variant(test_client);
     for_each_variant(test_waiters_of_dead);
     for_each_variant(test_random_kills);
     for_each_variant(test_surviving_child);
