@@ -18,6 +18,9 @@
 /* The lock of the pool or segment at ADDRESS; NULL after mmi_fail_as(). */
 static struct lock *find_lock(const void *address)
 {
+    struct pool_view *view = mmi_pool_view_again(address);
+    if (view)
+        return &view->pool->segment->lock;
     struct segment *segment = mmi_segment_find(address);
     return segment ? &segment->lock : NULL;
 }
@@ -26,10 +29,10 @@ static struct lock *find_lock(const void *address)
  * if there is one.  Raw segments have none. */
 static void remember_hold(const void *address, struct lock *lock)
 {
-    if (!mmi_segment_find(address)->client)
-        return;
-    struct pool_view *view = mmi_pool_view(address);
-    if (view)
+    struct pool_view *view = mmi_pool_view_again(address);
+    if (!view && mmi_segment_find(address)->client)
+        view = mmi_pool_view(address);
+    if (view && view->hold == &mmi_lock_no_hold)
         view->hold = mmi_lock_hold(lock);
 }
 

@@ -143,8 +143,7 @@ static bool take_slot(struct futex_user *user, struct futex_hold *hold,
     if (seen & SLOT_READING)
         mmi_futex_tell(user, hold);
     hold->slot = at + 1;
-    if (hold->quick)
-        hold->base.slot = &user->slots[at].state;
+    hold->base.slot = &user->slots[at].state;
     return true;
 }
 

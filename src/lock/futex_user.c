@@ -255,8 +255,9 @@ bool mmi_futex_leave_biased(struct futex_user *user, struct futex_hold *hold)
         return false;
     }
     mmi_futex_show(user, hold);
-    return atomic_compare_exchange_strong(&user->word.owner, &owns,
-                                          hold->base.biased);
+    hold->base.tries = atomic_compare_exchange_strong(&user->word.owner, &owns,
+                                                      hold->base.biased);
+    return hold->base.tries;
 }
 
 /* Inside as a reader, after quite a few times: do without fences from now on.

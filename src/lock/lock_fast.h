@@ -47,7 +47,8 @@ struct lock_hold {
     uint32_t depth;
     int mode; /* of enum lock_mode */
     enum lock_seat seat;
-    _Atomic uint64_t *slot; /* NULL: no quick way */
+    bool tries;             /* the quick way will do, as far as is known */
+    _Atomic uint64_t *slot; /* of this thread */
     uint64_t name;          /* is in it when this thread is outside */
     uint64_t reads, writes; /* and when it is inside */
     const _Atomic uint64_t *word;

@@ -184,10 +184,14 @@ static int futex_acquire(struct lock *lock, enum lock_which which,
 
     struct futex_user *user = &shared_of(lock)->user;
     /* An attempt to enter quickly may have kept a writer waiting. */
-    if (atomic_load(&user->drain) & 1)
+    if (hold->base.tries && atomic_load(&user->drain) & 1)
         mmi_futex_wake_writer(user);
-    return mode == LOCK_SHARED ? futex_share(user, hold, deadline)
-                               : futex_exclude(user, hold, deadline);
+    int result = mode == LOCK_SHARED ? futex_share(user, hold, deadline)
+                                     : futex_exclude(user, hold, deadline);
+    hold->base.tries = hold->quick && hold->slot != 0 &&
+                       (atomic_load(&user->era) == hold->base.era ||
+                        atomic_load(&user->word.owner) == hold->base.biased);
+    return result;
 }
 
 static int futex_release(struct lock *lock, enum lock_which which)

@@ -57,7 +57,7 @@ static struct lock_hold *get_hold(struct lock *lock)
 
 static void put_hold(struct lock_hold *hold)
 {
-    if (!hold->slot)
+    if (!hold->tries)
         return;
     if (hold->depth == 0)
         hold->quick = QUICK_OUTSIDE;
