@@ -67,8 +67,12 @@ static const struct bar bars[] = {
     {"mpchurn-2", 0, "mpchurn-1", 0, true, 1.7, true},
     {"mpchurn-2", 0, "mpchurn-2", PEER_OSSP, true, 350, false},
     {"mpchurn-2", 0, "mpchurn-2", PEER_MIMALLOC, true, 0.4, false},
-    {"lock-rw", PEER_OSSP, "lock-rw", 0, true, 120, false},
-    {"lock-rd", PEER_OSSP, "lock-rd", 0, true, 170, false},
+    {"lock-rw", PEER_OSSP, "lock-rw", 0, true, 75, true},
+    {"lock-rd", PEER_OSSP, "lock-rd", 0, true, 90, true},
+    {"died-rw", 0, NULL, 0, false, 2000, true},
+    {"died-rd", 0, NULL, 0, false, 2000, true},
+    {"dies-rw", 0, NULL, 0, false, 2000, true},
+    {"dies-rd", 0, NULL, 0, false, 2000, true},
     {"create", 0, NULL, 0, false, 100, true},
     {"create-pages", 0, NULL, 0, false, 63, true},
     {"calls-malloc", 0, NULL, 0, false, 0, true},
@@ -351,6 +355,7 @@ int main(int argc, char **argv)
         rounds = 1;
     choose_rows(bench_speed_rows, argv + optind);
     choose_rows(bench_team_rows, argv + optind);
+    choose_rows(bench_death_rows, argv + optind);
     choose_rows(bench_space_rows, argv + optind);
     choose_rows(bench_trace_rows, argv + optind);
     outcome = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE,

@@ -7,6 +7,7 @@ tests_bench_bench_SOURCES = \
 	tests/bench/bench.c \
 	tests/bench/bench.h \
 	tests/bench/clock.c \
+	tests/bench/death.c \
 	tests/bench/peers.c \
 	tests/bench/space.c \
 	tests/bench/speed.c \
