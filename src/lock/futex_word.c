@@ -62,7 +62,8 @@ static bool is_looking(struct futex_word *word, struct futex_wait *wait,
                        uint64_t now)
 {
     uint64_t looked = atomic_load_explicit(&word->looked, memory_order_relaxed);
-    if (now - wait->looked < WAIT_LOOK)
+    /* Sleeps are up to an eighth shorter, and one must do. */
+    if (now - wait->looked < WAIT_LOOK - WAIT_LOOK / 8)
         return false;
     /* Another time namespace has another clock, which may run ahead. */
     if (looked != wait->looked && now - looked < 2 * WAIT_LOOK) {
@@ -107,6 +108,13 @@ static int wait_turn(struct futex_word *word, uint64_t seen,
     return 0;
 }
 
+/* This waiter waits no more: nobody may rely on it to look. */
+static void leave_rota(struct futex_word *word, const struct futex_wait *wait)
+{
+    if (wait->slept)
+        atomic_store_explicit(&word->looked, 0, memory_order_relaxed);
+}
+
 int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
                      _Atomic uint64_t *first, uint64_t *before)
 {
@@ -121,8 +129,10 @@ int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
         bool takes = (is_free && !stands_back) || tid == word_tid(me);
         if (!takes && (turns == 0 || turns >= WAIT_SPINS)) {
             int turn = wait_turn(word, seen, first, &wait);
-            if (turn < 0)
+            if (turn < 0) {
+                leave_rota(word, &wait);
                 return -1;
+            }
             takes = turn > 0;
         }
         if (takes) {
@@ -131,6 +141,7 @@ int mmi_word_acquire(struct futex_word *word, uint64_t me, uint64_t until,
                             (wait.slept ? WORD_WAITERS : 0);
             if (atomic_compare_exchange_strong(&word->owner, &seen, mine)) {
                 *before = found;
+                leave_rota(word, &wait);
                 return 0;
             }
             if (turns >= WAIT_SPINS && mmi_futex_now() >= until)
