@@ -7,7 +7,7 @@
 
 #include "futex.h"
 
-enum { WORKERS = 4, KILLS = 2000, SECONDS = 5 };
+enum { WORKERS = 4, KILLS = 2000, SECONDS = 5, LONGEST = 600 };
 
 static bool is_alone(_Atomic int *tag)
 {
@@ -27,9 +27,8 @@ static bool is_unchanged(_Atomic int *tag)
     return *tag == before;
 }
 
-static bool turn(unsigned random)
+static bool turn(int way, unsigned random)
 {
-    int way = (int)(random >> 16) % 3;
     if (take(way, NULL) < 0)
         return false;
     bool good = way == INTERNAL ? is_alone(&numbers->internal_tag)
@@ -54,11 +53,19 @@ static int work(void *argument, int number)
     unsigned random = (unsigned)number * 2654435761u;
     for (;;) {
         random = random * 1103515245 + 12345;
-        if (!turn(random)) {
-            numbers->wrong++;
-            return 1;
+        /* Long enough for a bias or an era, or short. */
+        int way = (int)(random >> 16) % 3;
+        int length = random >> 24 & 1 ? 1 : (int)(random >> 18) % LONGEST;
+        for (; length >= 0; length--) {
+            random = random * 1103515245 + 12345;
+            if (!turn(way, random)) {
+                numbers->wrong++;
+                return 1;
+            }
+            if (is_mine())
+                numbers->stage++;
+            numbers->count++;
         }
-        numbers->count++;
     }
 }
 
@@ -85,7 +92,8 @@ int main(void)
         }
         clock_gettime(CLOCK_MONOTONIC, &now);
     } while (kills < KILLS && now.tv_sec < end.tv_sec);
-    diag("%d kills in %d turns", kills, numbers->count);
+    diag("%d kills in %d turns, %d of them biased", kills, numbers->count,
+         numbers->stage);
     for (int i = 0; i < WORKERS; i++) {
         kill(pids[i], SIGKILL);
         end_child(pids[i]);
