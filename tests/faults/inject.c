@@ -101,6 +101,22 @@ static int grow(struct scene *scene)
     return second ? 0 : -1;
 }
 
+static int allocate_exactly(struct scene *scene)
+{
+    size_t *cell = mm_calloc(scene->mm, 1, sizeof *cell);
+    if (!cell)
+        return -1;
+    bool good = mm_malloc_at(scene->mm, 100, cell) &&
+                mm_realloc_at(scene->mm, cell, 180000) &&
+                mm_realloc_at(scene->mm, cell, 350000);
+    int error = errno;
+    for (int i = 0; i < 3 && mm_free_at(scene->mm, cell) < 0; i++)
+        ;
+    free_surely(scene, cell);
+    errno = error;
+    return good ? 0 : -1;
+}
+
 static int use_lock(struct scene *scene)
 {
     if (!mm_lock(scene->mm, MM_LOCK_RD))
@@ -227,6 +243,7 @@ static const struct operation {
     {"mm_core_create", create_segment, .pool = NOBODYS},
     {"the first mm_malloc", allocate, .pool = OWN},
     {"growth", grow, .pool = OWN},
+    {"exact calls", allocate_exactly, .pool = OWN},
     {"mm_lock", use_lock, .pool = OWN},
     {"an upgrade", upgrade, .pool = OWN},
     {"waiting for the lock", wait_for_lock, .pool = OWN, .waits = true},

@@ -187,6 +187,21 @@ static inline void call_sizes(struct guest *guest, struct chance *chance)
         find_fault(guest, "mm_usable_size() says more than the pool has");
 }
 
+/* The cell is a word of the pool that programs keep, and peers write to. */
+static inline void call_exact(struct guest *guest, struct chance *chance)
+{
+    size_t size = any_size(guest, chance);
+    size_t slot = pick(chance, SLOT_COUNT);
+    size_t *cell = any_address(guest, chance);
+    if (cell && mm_offset(guest->mm, cell) != (size_t)-1 && pick(chance, 2))
+        *cell = pick(chance, 3) ? 0 : guest->first + 16 * pick(chance, 5000);
+    take_block(guest, slot, mm_malloc_at(guest->mm, size, cell), size, 16);
+    size = any_size(guest, chance);
+    take_block(guest, slot, mm_realloc_at(guest->mm, cell, size), size, 16);
+    if (pick(chance, 2))
+        mm_free_at(guest->mm, cell);
+}
+
 /* --- the pool ------------------------------------------------------------- */
 
 static int visit_block(void *argument, void *ptr, size_t size)
@@ -321,6 +336,7 @@ static const struct call {
     {"mm_strdup, mm_strndup, mm_memdup", call_copies, 1},
     {"mm_free of any address", call_free_any, 1},
     {"mm_sizeof, mm_usable_size", call_sizes, 2},
+    {"mm_malloc_at, mm_realloc_at, mm_free_at", call_exact, 4},
     {"mm_walk", call_walk, 1},
     {"mm_check", call_check, 1},
     {"mm_stat, mm_stat_json", call_stat, 1},

@@ -161,6 +161,8 @@ static inline uint64_t odd_word(struct chance *chance)
     unsigned class = (unsigned)pick(chance, HEAP_CLASS_COUNT + 1);
     uint32_t tag = word_tag(class, pick(chance, 4) ? pick(chance, 8)
                                                    : pick(chance, 65536));
+    if (pick(chance, 4) == 0) /* flags */
+        tag |= (uint32_t)pick(chance, 256) << 8;
     uint32_t blocks = (uint32_t)odd_number(chance, 64);
     return pick(chance, 8) ? word_make(pick(chance, 6) ? tag : 0, blocks)
                            : odd_number(chance, 64);
