@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 EXTRA_DIST += tests/hostile/calls.h tests/hostile/chance.h \
-	tests/hostile/damage.h tests/hostile/surroundings.h
+	tests/hostile/damage.h tests/hostile/peer.h \
+	tests/hostile/surroundings.h
 UNIT_TESTS += tests/hostile/peers.t
 tests_hostile_peers_t_SOURCES = tests/hostile/peers.c
 tests_hostile_peers_t_LDADD = libmm-core.la

@@ -11,11 +11,7 @@
  *
  * --long: more of the same.
  */
-#include <grp.h>
-
-#include "base/life.h"
-#include "calls.h"
-#include "damage.h"
+#include "peer.h"
 #include "surroundings.h"
 
 #include "../shm/leaks.h"
@@ -24,7 +20,7 @@ enum {
     REQUEST = 80000,
     LARGE_REQUEST = 5 << 20, /* other units */
     CALL_SECONDS = 20,       /* no call may take so long */
-    NOBODY = 65534,
+
 };
 
 static long run_ms = 170;
@@ -34,107 +30,15 @@ static char directory[200];
 static struct report {
     _Atomic size_t call;
     _Atomic unsigned long long calls;
-    _Atomic unsigned long long damages;
-    _Atomic int unprivileged;
+    struct peer_report peer;
     char finding[120];
 } * report;
 
 struct scene {
     const char *shm, *lock;
-    uint64_t seed;
     size_t request;
-    struct target target;
-    struct chance chance;
-    char *image; /* of the control data, while it was sound */
+    struct peer peer;
 };
-
-/* --- the peer ------------------------------------------------------------- */
-
-static bool drop_privileges(void)
-{
-    return geteuid() == 0 && setgroups(0, NULL) == 0 && setgid(NOBODY) == 0 &&
-           setuid(NOBODY) == 0;
-}
-
-static void nap(size_t us)
-{
-    struct timespec time = {0, (long)us * 1000};
-    nanosleep(&time, NULL);
-}
-
-/* All as it was, so that there is something to damage again.  For whoever works
- * meanwhile this is damage, too. */
-static void heal(struct scene *scene)
-{
-    const struct target *target = &scene->target;
-    size_t lead = (size_t)((char *)target->mm - target->base);
-    size_t lock = lead < 4096 ? lead : 4096;
-    memcpy(target->base, scene->image, lock);
-    memcpy(target->base + lead, scene->image + lead,
-           target->control_size - lead);
-}
-
-/* As a process may that is only slow: the lock is taken the usual way. */
-static void hold_lock(struct scene *scene)
-{
-    struct lock *lock = &mmi_pool_find(scene->target.mm)->segment->lock;
-    struct timespec deadline = soon_enough(5);
-    if (mmi_lock_enter(lock) == 0) {
-        nap(15000);
-        mmi_lock_leave(lock);
-    }
-    if (mmi_lock_acquire(lock, LOCK_EXCLUSIVE, &deadline) == 0) {
-        nap(15000);
-        mmi_lock_release(lock);
-    }
-}
-
-static void damage(struct scene *scene, size_t way)
-{
-    switch (way) {
-    case 0:
-    case 1:
-    case 2:
-        damage_heap(&scene->target, &scene->chance);
-        break;
-    case 3:
-        damage_lock(&scene->target, &scene->chance);
-        break;
-    case 4:
-        damage_bytes(&scene->target, &scene->chance);
-        break;
-    default:
-        damage_by_replay(&scene->target, &scene->chance, scene->image);
-        break;
-    }
-}
-
-__attribute__((noreturn)) static int scribble(void *argument, int number)
-{
-    struct scene *scene = argument;
-    struct chance *chance = &scene->chance;
-    report->unprivileged = drop_privileges();
-    *chance = (struct chance){.state = scene->seed + (uint64_t)number + 1};
-    scene->target.names[1] = (uint64_t)getpid();
-    scene->target.names[2] = mmi_life_self()->name;
-    for (;;) {
-        if (pick(chance, 3) == 0) {
-            heal(scene);
-            nap(pick(chance, 400));
-        }
-        size_t way = pick(chance, 8);
-        size_t count = (size_t)1 << pick(chance, 9);
-        if (way == 6 && pick(chance, 10) == 0)
-            hold_lock(scene);
-        for (size_t i = 0; i < count; i++)
-            damage(scene, way < 6 ? way : pick(chance, 6));
-        report->damages += count;
-        if (way == 3)
-            poke(scene->target.base, 8, 0);
-        if (pick(chance, 2))
-            nap(pick(chance, 300));
-    }
-}
 
 /* --- the victim ----------------------------------------------------------- */
 
@@ -176,26 +80,21 @@ static void bear_it(struct guest *guest, struct chance *chance)
 
 static int use_pool(struct scene *scene, MM *mm)
 {
-    struct chance chance = {.state = scene->seed};
+    struct chance chance = {.state = scene->peer.seed};
     struct guest guest = {.mm = mm, .request = scene->request, .wait_ms = 8};
     struct canaries canaries;
 
-    aim(&scene->target, mm);
-    scene->target.names[0] = mmi_life_self()->name;
-    scene->target.names[3] = UINT64_C(0x12345678) << 32 | 0x2fffffff;
-    place_canaries(&canaries, scene->target.base, scene->target.size);
-    scene->image = malloc(scene->target.control_size);
-    if (!scene->image)
-        bail("no memory");
+    aim(&scene->peer.target, mm);
+    place_canaries(&canaries, scene->peer.target.base, scene->peer.target.size);
     warm_up(&guest, &chance);
-    memcpy(scene->image, scene->target.base, scene->target.control_size);
+    prepare_peer(&scene->peer, &report->peer);
 
-    pid_t peer = start_child(scribble, scene, 0);
+    pid_t peer = start_child(scribble, &scene->peer, 0);
     bear_it(&guest, &chance);
     kill(peer, SIGKILL);
     if (end_child(peer) != 1000 + SIGKILL)
         return fail_with("the peer ended by itself");
-    free(scene->image);
+    free(scene->peer.image);
     report->call = CALL_COUNT;
     mm_destroy(mm);
     bool well = are_canaries_well(&canaries);
@@ -245,7 +144,7 @@ static void test_pair(const char *shm, const char *lock, uint64_t seed,
                       size_t request)
 {
     struct scene scene = {
-        .shm = shm, .lock = lock, .seed = seed, .request = request};
+        .shm = shm, .lock = lock, .request = request, .peer = {.seed = seed}};
     memset(report, 0, sizeof *report);
     int status = end_child(start_child(be_victim, &scene, 0));
     if (!ok(status == 0, "%s with %s, %zu bytes, bears a hostile peer", shm,
@@ -255,7 +154,7 @@ static void test_pair(const char *shm, const char *lock, uint64_t seed,
                                        : "mm_destroy",
              (unsigned long long)seed, report->finding);
     else
-        diag("%llu calls, %llu scribbles", report->calls, report->damages);
+        diag("%llu calls, %llu scribbles", report->calls, report->peer.damages);
     /* A victim that crashed could not. */
     unlink("pool.mem");
 }
@@ -288,7 +187,7 @@ int main(int argc, char **argv)
         }
         test_pair(shm, mmi_lock_at(0)->name, seed++, LARGE_REQUEST);
     }
-    if (report->unprivileged)
+    if (report->peer.unprivileged)
         ok(true, "the peers were another user");
     else
         skip(1, "the peers were the same user: only root can change that");
