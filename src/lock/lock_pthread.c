@@ -34,9 +34,8 @@ enum { INTERNAL, GATE, TOKEN, SLOT, SEATS = SLOT + 32 }; /* seat numbers */
 
 /* Flags of a name. */
 #define INSIDE  (LIFE_TID + 1)
-#define FOREIGN (INSIDE << 1) /* of another PID namespace than the creator's   \
-                               */
-#define TOLD FOREIGN          /* alone: a dead one's, whose death was told */
+#define FOREIGN (INSIDE << 1) /* of another PID namespace */
+#define TOLD    FOREIGN       /* alone: a dead one's, whose death was told */
 
 struct seat {
     _Alignas(64) pthread_mutex_t mutex;

@@ -25,6 +25,32 @@
 
 #include "../children.h"
 
+/* Calls that younger processors have no more. */
+#ifndef SYS_stat
+#define SYS_stat (-2)
+#endif
+#ifndef SYS_lstat
+#define SYS_lstat (-3)
+#endif
+#ifndef SYS_unlink
+#define SYS_unlink (-4)
+#endif
+#ifndef SYS_access
+#define SYS_access (-5)
+#endif
+#ifndef SYS_readlink
+#define SYS_readlink (-6)
+#endif
+#ifndef SYS_dup2
+#define SYS_dup2 (-7)
+#endif
+#ifndef SYS_poll
+#define SYS_poll (-8)
+#endif
+#ifndef SYS_alarm
+#define SYS_alarm (-9)
+#endif
+
 struct system_call {
     pid_t thread; /* stopped at it: its memory can be read */
     long number;

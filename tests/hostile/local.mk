@@ -8,3 +8,6 @@ tests_hostile_peers_t_LDADD = libmm-core.la
 UNIT_TESTS += tests/hostile/flip.t
 tests_hostile_flip_t_SOURCES = tests/hostile/flip.c
 tests_hostile_flip_t_LDADD = libmm-core.la
+UNIT_TESTS += tests/hostile/steer.t
+tests_hostile_steer_t_SOURCES = tests/hostile/steer.c
+tests_hostile_steer_t_LDADD = libmm-core.la
