@@ -29,6 +29,12 @@ tests_torture_namespaces_t_SOURCES = \
 	tests/torture/variants.h
 tests_torture_namespaces_t_LDADD = libmm.la
 
+FAULT_TESTS += tests/torture/cells.t
+tests_torture_cells_t_SOURCES = \
+	tests/torture/cells.c \
+	tests/torture/variants.h
+tests_torture_cells_t_LDADD = libmm-test.la
+
 UNIT_TESTS += tests/torture/wakeups.t
 tests_torture_wakeups_t_SOURCES = tests/torture/wakeups.c
 tests_torture_wakeups_t_LDADD = libmm-core.la
