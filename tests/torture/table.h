@@ -33,19 +33,23 @@ enum {
 
 struct note {
     _Atomic uint64_t block; /* offset and state; 0: none */
-    size_t size;
+    size_t size;            /* unless NOTE_RAW */
     uint64_t seed;
+    size_t cell; /* for exact calls: the block */
 };
 
+/* OFFSET is written last and cleared first, and is a cell for exact calls. */
 struct entry {
-    _Atomic uint64_t offset; /* 0: none; written last, cleared first */
+    _Atomic size_t offset; /* 0: none */
     size_t size;
     uint64_t seed;
+    _Atomic uint32_t raw; /* inside an exact call, or not filled yet */
 };
 
 struct table {
     _Atomic uint32_t busy;   /* somebody writes, or died when he did */
     _Atomic uint32_t writer; /* number of whoever writes */
+    _Atomic uint32_t from;   /* number of the entry that moves, plus one */
     uint64_t count, sum;     /* of the offsets */
     struct entry entries[ENTRIES];
     struct note notes[WORKERS_MAX * THREADS][NOTES];
@@ -125,6 +129,17 @@ static inline bool table_is_right(struct table *table)
     return count == table->count && sum == table->sum;
 }
 
+/* The entry that moved is twice there for a moment. */
+static inline void table_end_move(struct table *table)
+{
+    struct entry *from = &table->entries[(table->from - 1) % ENTRIES];
+    for (int i = 0; table->from != 0 && i < ENTRIES; i++)
+        if (&table->entries[i] != from && from->offset != 0 &&
+            table->entries[i].offset == from->offset)
+            from->offset = 0;
+    table->from = 0;
+}
+
 /* Under the lock, for a writer that died: only he had blocks on their way. */
 static inline void table_mend(struct table *table)
 {
@@ -136,6 +151,7 @@ static inline void table_mend(struct table *table)
         uint64_t offset = note_offset(block);
         note->block = table_find(table, offset) ? 0 : offset | NOTE_FILLED;
     }
+    table_end_move(table);
     table_count(table, &table->count, &table->sum);
     table->busy = 0;
 }

@@ -2,6 +2,10 @@
 /*
  * worker.c -- what a victim of torture does until it is killed: allocate, fill,
  * verify, resize, free, publish, read and look around.
+ *
+ * With exact calls blocks do not go from the threads to the table: the cells of
+ * the threads are changed by these calls only, those of the table under the
+ * lock only.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -34,6 +38,34 @@ void scene_fail(struct scene *scene, const char *format, ...)
 
 /* --- the table ------------------------------------------------------------ */
 
+static void fill_entry(struct scene *scene, struct entry *entry, uint64_t seed)
+{
+    void *ptr = mm_pointer(scene->mm, entry->offset);
+    entry->size = mm_sizeof(scene->mm, ptr);
+    entry->seed = seed;
+    if (entry->size != (size_t)-1)
+        pattern_fill(ptr, entry->size, entry->offset, seed);
+    entry->raw = 0;
+}
+
+/* The cells say which blocks there are, whatever the dead were about to do. */
+static bool mend_entries(struct scene *scene)
+{
+    for (int i = 0; i < ENTRIES; i++) {
+        struct entry *entry = &scene->table->entries[i];
+        if (!entry->raw)
+            continue;
+        if (entry->offset != 0)
+            fill_entry(scene, entry, (uint64_t)i);
+        entry->raw = 0;
+        if (entry->offset != 0 && entry->size == (size_t)-1) {
+            scene_fail(scene, "a cell of the table holds no allocation");
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The lock was just taken, exclusively: is there something to mend? */
 static bool look_after_dead(struct scene *scene)
 {
@@ -46,6 +78,8 @@ static bool look_after_dead(struct scene *scene)
     if (state.owner_died) {
         scene->report->deaths++;
         table_mend(table);
+        if (scene->exact && !mend_entries(scene))
+            return false;
     } else if (table->busy) {
         scene_fail(scene, "a writer died, and nobody was told");
         return false;
@@ -137,6 +171,48 @@ static bool withdraw(struct worker *worker, struct note *note)
     return scene_end_write(worker->scene);
 }
 
+/* Let an entry of the table allocate, free, resize, or move. */
+static bool change_entry(struct worker *worker)
+{
+    struct scene *scene = worker->scene;
+    struct table *table = scene->table;
+    if (!scene_begin_write(scene))
+        return false;
+    size_t at = dice_below(&worker->dice, ENTRIES);
+    struct entry *entry = &table->entries[at];
+    struct entry *other = &table->entries[dice_below(&worker->dice, ENTRIES)];
+    size_t size = dice_size(&worker->dice, SIZE_DOUBLINGS);
+    size_t *cell = (size_t *)&entry->offset;
+    size_t what = dice_below(&worker->dice, 3);
+    bool good = true;
+    if (entry->offset != 0 && other->offset == 0 && what == 0) {
+        other->size = entry->size;
+        other->seed = entry->seed;
+        table->from = (uint32_t)at + 1;
+        other->offset = entry->offset;
+        /* The pattern is that of the offset, which stays. */
+        entry->offset = 0;
+        table->from = 0;
+    } else {
+        entry->raw = 1;
+        errno = 0;
+        if (entry->offset != 0 && what == 1)
+            good = mm_free_at(scene->mm, cell) == 0;
+        else
+            good = entry->offset == 0
+                       ? mm_malloc_at(scene->mm, size, cell) != NULL
+                       : mm_realloc_at(scene->mm, cell, size) != NULL;
+        good = good || errno == ENOMEM;
+        if (entry->offset != 0)
+            fill_entry(scene, entry, dice_roll(&worker->dice));
+        entry->raw = 0;
+    }
+    table_count(table, &table->count, &table->sum);
+    if (!good)
+        scene_fail(scene, "exact call for the table: %s", mm_error());
+    return good && scene_end_write(scene);
+}
+
 /* Under the lock, shared: the table is right, and a block of it whole. */
 static bool read_table(struct worker *worker)
 {
@@ -175,7 +251,8 @@ static bool read_and_upgrade(struct worker *worker, struct note *note)
         scene->report->upgrades++;
         if (!look_after_dead(scene))
             return false;
-        take_back(worker, note);
+        if (!scene->exact)
+            take_back(worker, note);
         if (!leave_table(scene) || !unlock(scene))
             return false;
     } else if (note) {
@@ -216,11 +293,34 @@ static bool own(struct worker *worker, struct note *note, void *ptr,
         scene_fail(scene, "%p is no block of the pool", ptr);
         return false;
     }
+    note->block = offset | NOTE_RAW;
     note->size = size;
     note->seed = dice_roll(&worker->dice);
-    note->block = offset | NOTE_RAW;
     pattern_fill(ptr, size, offset, note->seed);
     note->block = offset | NOTE_FILLED;
+    return true;
+}
+
+bool scene_settle_note(struct scene *scene, struct note *note)
+{
+    uint64_t block = note->block, offset = note_offset(block);
+    if (note_state(block) != NOTE_UNSURE)
+        return true;
+    if (note->cell == 0) {
+        note->block = 0;
+        return true;
+    }
+    /* If it had been filled it was to be freed or resized. */
+    const void *ptr = mm_pointer(scene->mm, note->cell);
+    size_t size = mm_sizeof(scene->mm, ptr);
+    size_t kept = size < note->size ? size : note->size;
+    if (size == (size_t)-1 ||
+        (offset != 0 &&
+         !pattern_is(ptr, 0, kept / 8 * 8, offset, note->seed))) {
+        scene_fail(scene, "a cell holds no allocation, or was changed");
+        return false;
+    }
+    note->block = note->cell | NOTE_RAW;
     return true;
 }
 
@@ -238,7 +338,9 @@ static bool allocate(struct worker *worker, struct note *note)
 {
     size_t size = dice_size(&worker->dice, SIZE_DOUBLINGS);
     note->block = NOTE_UNSURE;
-    void *ptr = allocate_somehow(worker, size);
+    void *ptr = worker->scene->exact
+                    ? mm_malloc_at(worker->scene->mm, size, &note->cell)
+                    : allocate_somehow(worker, size);
     if (ptr)
         return own(worker, note, ptr, size);
     note->block = 0;
@@ -250,10 +352,11 @@ static bool verify(struct worker *worker, struct note *note)
     struct scene *scene = worker->scene;
     uint64_t block = note->block;
     const void *ptr = mm_pointer(scene->mm, note_offset(block));
-    size_t size = ptr ? mm_sizeof(scene->mm, ptr) : 0;
-    if (size == note->size &&
+    size_t size = ptr ? mm_sizeof(scene->mm, ptr) : (size_t)-1;
+    if (size != (size_t)-1 &&
         (note_state(block) == NOTE_RAW ||
-         pattern_seems(ptr, size, note_offset(block), note->seed)))
+         (size == note->size &&
+          pattern_seems(ptr, size, note_offset(block), note->seed))))
         return true;
     scene_fail(scene, "a block at %#llx of %zu bytes (now %zu) was changed",
                (unsigned long long)note_offset(block), note->size, size);
@@ -264,9 +367,13 @@ static bool give_back(struct worker *worker, struct note *note)
 {
     struct scene *scene = worker->scene;
     uint64_t offset = note_offset(note->block);
-    note->block = offset | NOTE_UNSURE;
+    bool raw = note_state(note->block) == NOTE_RAW;
+    note->block = (raw ? 0 : offset) | NOTE_UNSURE;
     errno = 0;
-    mm_free(scene->mm, mm_pointer(scene->mm, offset));
+    if (scene->exact)
+        mm_free_at(scene->mm, &note->cell);
+    else
+        mm_free(scene->mm, mm_pointer(scene->mm, offset));
     note->block = 0;
     if (errno == 0)
         return true;
@@ -280,7 +387,9 @@ static bool resize(struct worker *worker, struct note *note)
     uint64_t block = note->block, offset = note_offset(block);
     size_t size = dice_size(&worker->dice, SIZE_DOUBLINGS);
     note->block = offset | NOTE_UNSURE;
-    void *ptr = mm_realloc(scene->mm, mm_pointer(scene->mm, offset), size);
+    void *ptr = scene->exact ? mm_realloc_at(scene->mm, &note->cell, size)
+                             : mm_realloc(scene->mm,
+                                          mm_pointer(scene->mm, offset), size);
     if (!ptr) {
         note->block = block;
         return may_be_full(worker, "resize") && verify(worker, note);
@@ -335,6 +444,8 @@ static bool work_once(struct worker *worker)
         return look_around(worker);
     if (what < 24)
         return read_and_upgrade(worker, note->block ? NULL : note);
+    if (worker->scene->exact && what < 64)
+        return change_entry(worker);
     if (note->block == 0)
         return what < 64 ? withdraw(worker, note) : allocate(worker, note);
     if (!verify(worker, note))
@@ -351,6 +462,8 @@ static bool take_over(struct worker *worker)
         return false;
     for (int i = 0; i < NOTES; i++) {
         struct note *note = &worker->notes[i];
+        if (!scene_settle_note(worker->scene, note))
+            return false;
         if (note->block == 0)
             continue;
         if (!verify(worker, note) ||

@@ -27,7 +27,7 @@ struct scene {
     MM *mm;
     struct table *table;
     struct report *report;
-    uint64_t seed;
+    bool exact; /* all blocks hang on cells */
 };
 
 /* The first failure is kept, the others are counted. */
@@ -38,6 +38,9 @@ __attribute__((format(printf, 2, 3))) void scene_fail(struct scene *scene,
  * a failure. */
 bool scene_begin_write(struct scene *scene);
 bool scene_end_write(struct scene *scene);
+
+/* After the death of NOTE's thread in an exact call: what its cell says. */
+bool scene_settle_note(struct scene *scene, struct note *note);
 
 /* Both threads of worker NUMBER, who takes over what its predecessor noted;
  * returns only after a failure. */
