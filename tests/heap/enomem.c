@@ -73,7 +73,7 @@ static void try_failing(size_t request, bool pages)
     for (int round = 0; round < 3000 && right; round++) {
         if (pages) {
             f->commit_errno = ENOSPC;
-            f->commit_after = (int)(next_random(&scene.seed) % 40);
+            f->commit_after = (int)(next_random(&scene.seed) % 16);
         } else {
             f->enter_errno = ETIMEDOUT;
             f->enter_after = (int)(next_random(&scene.seed) % 3);
@@ -96,14 +96,14 @@ static void try_failing(size_t request, bool pages)
             right = false;
         }
         /* Now and then from the start, that there are pages to be had. */
-        if (round % 30 == 29) {
+        if (round % 12 == 11) {
             mmi_heap_reset(&f->heap);
             memset(scene.blocks, 0, sizeof scene.blocks);
             if (pages)
                 f->heap.control->committed = 0;
         }
     }
-    ok(right && failures > 30,
+    ok(right && failures > 200,
        "%zu bytes: %d failures for want of %s lose nothing", request, failures,
        pages ? "pages" : "the lock");
     is_sound(f, "after failures");
