@@ -228,6 +228,15 @@ __attribute__((unused)) static bool is_sound(struct fixture *fixture,
     return sound;
 }
 
+__attribute__((unused)) static bool holds(const char *ptr, size_t size,
+                                          char value)
+{
+    for (size_t i = 0; i < size; i++)
+        if (ptr[i] != value)
+            return false;
+    return true;
+}
+
 /* A small generator of repeatable numbers (xorshift64*, Vigna 2016). */
 __attribute__((unused)) static uint64_t next_random(uint64_t *state)
 {

@@ -6,6 +6,7 @@ HEAP_TESTS = \
 	tests/heap/random.t \
 	tests/heap/scribble.t \
 	tests/heap/space.t \
+	tests/heap/spans.t \
 	tests/heap/sweep.t \
 	tests/heap/units.t
 UNIT_TESTS += $(HEAP_TESTS)
@@ -17,6 +18,8 @@ tests_heap_scribble_t_SOURCES = tests/heap/scribble.c tests/heap/fixture.h
 tests_heap_scribble_t_LDADD = libmm-core.la
 tests_heap_space_t_SOURCES = tests/heap/space.c tests/heap/fixture.h
 tests_heap_space_t_LDADD = libmm-core.la
+tests_heap_spans_t_SOURCES = tests/heap/spans.c tests/heap/fixture.h
+tests_heap_spans_t_LDADD = libmm-core.la
 tests_heap_sweep_t_SOURCES = tests/heap/sweep.c tests/heap/fixture.h
 tests_heap_sweep_t_LDADD = libmm-core.la
 tests_heap_units_t_SOURCES = tests/heap/units.c tests/heap/fixture.h
