@@ -37,7 +37,7 @@ static void fill(struct block *block)
     memset(block->ptr, block->pattern, block->size);
 }
 
-static bool holds(const struct block *block, size_t size)
+static bool is_block_filled(const struct block *block, size_t size)
 {
     for (size_t i = 0; i < size; i++)
         if (block->ptr[i] != block->pattern)
@@ -87,7 +87,7 @@ static void step_alloc(struct model *model, struct block *block, size_t most)
 static void step_free(struct model *model, struct block *block)
 {
     struct fixture *f = &model->fixture;
-    expect(model, holds(block, block->size), "contents changed");
+    expect(model, is_block_filled(block, block->size), "contents changed");
     expect(model, give(f, block->ptr) == 0, "free failed");
     expect(model, give(f, block->ptr) == -1 && errno == EINVAL,
            "a double free was not noticed");
@@ -102,11 +102,13 @@ static void step_resize(struct model *model, struct block *block, size_t most)
     void *ptr = mmi_heap_resize(&f->heap, &f->hints, block->ptr, size);
     if (!ptr) {
         expect_refusal(model, cost_of_size(size), true);
-        expect(model, holds(block, block->size), "a failed resize spoiled");
+        expect(model, is_block_filled(block, block->size),
+               "a failed resize spoiled");
         return;
     }
     block->ptr = ptr;
-    expect(model, holds(block, size < block->size ? size : block->size),
+    expect(model,
+           is_block_filled(block, size < block->size ? size : block->size),
            "resize lost contents");
     model->cost += cost_of_size(size) - cost_of_size(block->size);
     block->size = size;

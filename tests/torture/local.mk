@@ -35,6 +35,12 @@ tests_torture_cells_t_SOURCES = \
 	tests/torture/variants.h
 tests_torture_cells_t_LDADD = libmm-test.la
 
+API_TESTS += tests/torture/readers.t
+tests_torture_readers_t_SOURCES = \
+	tests/torture/readers.c \
+	tests/torture/variants.h
+tests_torture_readers_t_LDADD = libmm.la
+
 UNIT_TESTS += tests/torture/wakeups.t
 tests_torture_wakeups_t_SOURCES = tests/torture/wakeups.c
 tests_torture_wakeups_t_LDADD = libmm-core.la

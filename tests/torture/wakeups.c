@@ -18,9 +18,9 @@
 
 enum { WORKERS = 5, BOUND_MS = 30000 };
 
-enum way { INTERNAL, WRITE, MIXED, WAYS };
-static const char *const way_names[WAYS] = {"internal lock", "writers",
-                                            "readers, writers, upgrades"};
+enum way { INTERNAL, WRITE, MIXED, UPGRADE, WAYS };
+static const char *const way_names[WAYS] = {
+    "internal lock", "writers", "readers, writers, upgrades", "upgrades"};
 
 /* How long the lock was free: up to 1, 5, 20, 100, 1000 ms, and longer. */
 enum { SPANS = 6 };
@@ -85,14 +85,15 @@ static bool turn(struct world *world, enum way way, unsigned random)
     struct timespec deadline = soon(BOUND_MS);
     uint64_t came = ns_now();
     unsigned turns = random % 65536;
-    enum lock_mode mode =
-        way == MIXED && random >> 16 & 1 ? LOCK_SHARED : LOCK_EXCLUSIVE;
+    enum lock_mode mode = way == UPGRADE || (way == MIXED && random >> 16 & 1)
+                              ? LOCK_SHARED
+                              : LOCK_EXCLUSIVE;
     if (way == INTERNAL ? mmi_lock_enter(&world->lock) < 0
                         : mmi_lock_acquire(&world->lock, mode, &deadline) < 0)
         return false;
     note_wait(came);
     be_inside(mode == LOCK_EXCLUSIVE, turns);
-    if (mode == LOCK_SHARED && (random >> 17) % 4 == 0) {
+    if (way == UPGRADE || (mode == LOCK_SHARED && (random >> 17) % 4 == 0)) {
         deadline = soon(BOUND_MS);
         if (mmi_lock_acquire(&world->lock, LOCK_EXCLUSIVE, &deadline) == 0) {
             be_inside(true, turns);
@@ -189,7 +190,7 @@ int main(int argc, char **argv)
         {"kills", required_argument, NULL, 'k'},
         {0}};
     const char *name = NULL;
-    long kills = 120;
+    long kills = 80;
     need_proc();
     for (int option; (option = getopt_long(argc, argv, "", options, NULL)) > 0;)
         if (option == 'l')
