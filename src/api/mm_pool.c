@@ -72,10 +72,10 @@ static bool has_thread_ended(void *context, uint64_t name)
 /* A cell that a killed *_at() call was to change means what it says only after
  * the heap was repaired: see to that before the next holder of the user lock
  * looks at it.  If it fails, the next allocation says so. */
-static void repair_pool(void *context)
+static void notice_death(void *context)
 {
     struct pool *pool = context;
-    mmi_heap_repair(&pool->heap);
+    mmi_heap_owner_died(&pool->heap);
 }
 
 static void destroy_pool(void *client)
@@ -140,7 +140,7 @@ static int attach_pool(struct segment *segment, size_t size)
     if (mmi_heap_create(&pool->heap, segment->user, segment->user_size, size,
                         &host) < 0)
         goto undo_id;
-    segment->lock.owner_died = repair_pool;
+    segment->lock.owner_died = notice_death;
     segment->lock.context = pool;
     segment->client_destroy = destroy_pool;
     segment->client = pool;

@@ -213,4 +213,9 @@ void mmi_heap_flush(struct heap *heap, struct heap_hints *hints);
 /* Repair now if somebody died inside; the next one to enter would, too. */
 int mmi_heap_repair(struct heap *heap);
 
+/* The same, and count it: a holder of the lock that guards the clients' data
+ * died, so that cells must say what they will say, before others change them.
+ */
+void mmi_heap_owner_died(struct heap *heap);
+
 #endif

@@ -104,6 +104,12 @@ int mmi_heap_repair(struct heap *heap)
     return 0;
 }
 
+void mmi_heap_owner_died(struct heap *heap)
+{
+    mmi_heap_note_dead(heap, 1, 0);
+    mmi_heap_repair(heap);
+}
+
 int mmi_heap_fail_damaged(struct heap *heap, size_t unit)
 {
     return mmi_fail_as(EUCLEAN,

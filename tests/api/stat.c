@@ -130,12 +130,34 @@ static void test_json(MM *mm)
     fails(mm_stat_json(NULL, text, 10) == -1, EINVAL, "mm:core: ");
 }
 
+static int die_with_lock(void *mm, int number)
+{
+    (void)number;
+    if (mm_lock(mm, MM_LOCK_RW))
+        raise(SIGKILL);
+    return 1;
+}
+
+static void test_deaths(void)
+{
+    MM *mm = make_pool(1 << 20);
+    struct mm_stat stat = figures(mm);
+    ok(stat.dead_owners == 0 && stat.reclaimed == 0, "nobody died");
+    end_child(start_child(die_with_lock, mm, 0));
+    ok(mm_lock(mm, MM_LOCK_RD) && mm_unlock(mm), "the lock of the dead is had");
+    stat = figures(mm);
+    is_int(stat.dead_owners, 1, "its death is counted");
+    is_int(stat.reclaimed, 0, "it had no blocks");
+    mm_destroy(mm);
+}
+
 int main(void)
 {
     MM *mm = make_pool(1 << 20);
     test_struct(mm);
     test_sizes(mm);
     test_json(mm);
+    test_deaths();
     mm_destroy(mm);
     return done();
 }

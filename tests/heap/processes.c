@@ -229,6 +229,14 @@ static void try_dead_magazines(size_t size)
     size_t then = count_until_full(&team.fixture, size);
     ok(then == fresh, "then there are %zu times %zu bytes, %zu in a fresh heap",
        then, size, fresh);
+    struct heap_stat stat;
+    mmi_heap_stat(&team.fixture.heap, &stat);
+    /* Of the smallest blocks, the budget is used up before the pages are. */
+    if (size > 16)
+        ok(stat.dead_owners == 8 && stat.reclaimed > 0 &&
+               stat.reclaimed % 8 == 0,
+           "%zu dead are counted, and %zu blocks of theirs", stat.dead_owners,
+           stat.reclaimed);
     is_sound(&team.fixture, "after that");
     drop_heap(&team.fixture);
 }
