@@ -15,25 +15,33 @@
 #include "api/pool.h"
 #include "base/fail.h"
 
+/* The calling thread's part in the lock at ADDRESS if that was the last one it
+ * took, else NULL. */
+static inline struct lock_hold *recall_hold(const void *address)
+{
+    uint64_t epoch =
+        atomic_load_explicit(&mmi_process.epoch, memory_order_acquire);
+    if (mmi_thread_lock.address != address || mmi_thread_lock.epoch != epoch)
+        return NULL;
+    struct lock_hold *hold = mmi_thread_lock.found;
+    if (!hold)
+        __builtin_unreachable();
+    return hold;
+}
+
+static void remember_hold(const void *address, struct lock *lock)
+{
+    struct lock_hold *hold = mmi_lock_hold(lock);
+    struct thread *self = mmi_thread();
+    if (hold && self)
+        mmi_thread_lock = (struct thread_lock){address, self->epoch, hold};
+}
+
 /* The lock of the pool or segment at ADDRESS; NULL after mmi_fail_as(). */
 static struct lock *find_lock(const void *address)
 {
-    struct pool_view *view = mmi_pool_view_again(address);
-    if (view)
-        return &view->pool->segment->lock;
     struct segment *segment = mmi_segment_find(address);
     return segment ? &segment->lock : NULL;
-}
-
-/* Have the next calls of this thread for the pool at ADDRESS go the quick way,
- * if there is one.  Raw segments have none. */
-static void remember_hold(const void *address, struct lock *lock)
-{
-    struct pool_view *view = mmi_pool_view_again(address);
-    if (!view && mmi_segment_find(address)->client)
-        view = mmi_pool_view(address);
-    if (view && view->hold == &mmi_lock_no_hold)
-        view->hold = mmi_lock_hold(lock);
 }
 
 __attribute__((noinline)) static int
@@ -50,7 +58,8 @@ acquire(const void *address, mm_lock_mode mode, const struct timespec *deadline)
     enum lock_mode wanted = mode == MM_LOCK_RD ? LOCK_SHARED : LOCK_EXCLUSIVE;
     if (mmi_lock_acquire(lock, wanted, deadline) < 0)
         return 0;
-    remember_hold(address, lock);
+    if (!recall_hold(address))
+        remember_hold(address, lock);
     errno = saved;
     return 1;
 }
@@ -67,32 +76,42 @@ __attribute__((noinline)) static int release(const void *address)
     return 1;
 }
 
+static inline int enter(const void *address, mm_lock_mode mode)
+{
+    struct lock_hold *hold = recall_hold(address);
+    if (hold && (mode == MM_LOCK_RD   ? lock_share_quickly(hold)
+                 : mode == MM_LOCK_RW ? lock_exclude_quickly(hold)
+                                      : false))
+        return 1;
+    return acquire(address, mode, NULL);
+}
+
+static inline int leave(const void *address)
+{
+    struct lock_hold *hold = recall_hold(address);
+    if (hold && lock_leave_quickly(hold))
+        return 1;
+    return release(address);
+}
+
 int mm_lock(MM *mm, mm_lock_mode mode)
 {
-    struct pool_view *view = mmi_pool_view_again(mm);
-    if (view && mode == MM_LOCK_RW && lock_exclude_quickly(view->hold))
-        return 1;
-    if (view && mode == MM_LOCK_RD && lock_share_quickly(view->hold))
-        return 1;
-    return acquire(mm, mode, NULL);
+    return enter(mm, mode);
 }
 
 int mm_unlock(MM *mm)
 {
-    struct pool_view *view = mmi_pool_view_again(mm);
-    if (view && lock_leave_quickly(view->hold))
-        return 1;
-    return release(mm);
+    return leave(mm);
 }
 
 int mm_core_lock(const void *core, mm_lock_mode mode)
 {
-    return acquire(core, mode, NULL);
+    return enter(core, mode);
 }
 
 int mm_core_unlock(const void *core)
 {
-    return release(core);
+    return leave(core);
 }
 
 int mm_trylock(MM *mm, mm_lock_mode mode)

@@ -103,8 +103,6 @@ struct pool_view *mmi_pool_view_find(const void *mm)
     if (!view)
         return NULL;
     view->pool = pool;
-    if (!view->hold)
-        view->hold = &mmi_lock_no_hold;
     view->hints.self = mmi_thread_id();
     mmi_thread_self->recent = mm;
     mmi_thread_self->recent_found = view;

@@ -27,7 +27,6 @@ struct pool {
 struct pool_view {
     struct heap_hints hints; /* first: it has the address of the view */
     struct pool *pool;
-    struct lock_hold *hold; /* once it locked; else one that never helps */
 };
 
 /* The calling thread's view of the pool at MM if its last call was for that

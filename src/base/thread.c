@@ -25,6 +25,7 @@ struct process mmi_process;
 /* No epoch is so high. */
 static struct thread nobody = {.epoch = UINT64_MAX};
 MMI_TLS struct thread *mmi_thread_self = &nobody;
+MMI_TLS struct thread_lock mmi_thread_lock = {.epoch = UINT64_MAX};
 
 static pthread_once_t started = PTHREAD_ONCE_INIT;
 static pthread_key_t key;
@@ -47,6 +48,7 @@ static void free_thread(void *record)
 {
     struct thread *self = record;
     mmi_thread_self = &nobody;
+    mmi_thread_lock.epoch = UINT64_MAX;
     for (size_t i = 0; i < self->local_count; i++)
         free(self->locals[i]);
     free(self->locals);

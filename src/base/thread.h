@@ -7,7 +7,7 @@
  * That is noticed even without the fork handlers of the C library, because
  * mmi_process reads as 0 in a child (MADV_WIPEONFORK).
  *
- * The thread-local block of the library is one pointer, so that it fits into
+ * The thread-local block of the library is a few words, so that it fits into
  * what the loader keeps in reserve for plug-ins.
  */
 #ifndef MMI_THREAD_H
@@ -75,6 +75,16 @@ extern struct process mmi_process MMI_HIDDEN;
 
 /* Never NULL: threads without a record yet have one that matches nothing. */
 extern MMI_TLS struct thread *mmi_thread_self;
+
+/* As recent in the record, for locks, and without the way through it.  Valid
+ * while the epoch is that of the process. */
+struct thread_lock {
+    const void *address;
+    uint64_t epoch;
+    void *found;
+};
+
+extern MMI_TLS struct thread_lock mmi_thread_lock;
 
 /* The record of the calling thread, made or brought up to date first.  NULL
  * without private memory; sets errno, records nothing. */

@@ -22,7 +22,6 @@
 #include <sys/types.h>
 #include <time.h>
 
-#include "base/thread.h"
 #include "lock/lock_fast.h"
 
 enum lock_which { LOCK_INTERNAL, LOCK_USER };
@@ -143,9 +142,6 @@ int mmi_lock_release(struct lock *lock);
 /* What the calling thread knows about LOCK, for lock_fast.h; it stays where it
  * is until the thread or the lock ends.  NULL after mmi_fail(). */
 struct lock_hold *mmi_lock_hold(struct lock *lock);
-
-/* A hold that never lets anybody in quickly. */
-extern struct lock_hold mmi_lock_no_hold MMI_HIDDEN;
 
 /* For variants: a holder of the user lock is found dead, and the caller has the
  * lock, or keeps others from becoming its writer.  Keeps errno and the record

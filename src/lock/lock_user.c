@@ -29,8 +29,6 @@ struct user {
     struct lock_local local;
 };
 
-struct lock_hold mmi_lock_no_hold;
-
 struct lock_hold *mmi_lock_hold(struct lock *lock)
 {
     const struct user *user = lock->user;
