@@ -13,6 +13,7 @@ API_TESTS += \
 	tests/api/limits.t \
 	tests/api/misuse.t \
 	tests/api/nesting.t \
+	tests/api/often.t \
 	tests/api/options.t \
 	tests/api/pool.t \
 	tests/api/prefork.t \
@@ -48,6 +49,8 @@ tests_api_misuse_t_SOURCES = tests/api/misuse.c tests/api/api.h
 tests_api_misuse_t_LDADD = libmm.la
 tests_api_nesting_t_SOURCES = tests/api/nesting.c tests/api/api.h
 tests_api_nesting_t_LDADD = libmm.la
+tests_api_often_t_SOURCES = tests/api/often.c tests/api/api.h
+tests_api_often_t_LDADD = libmm.la
 tests_api_options_t_SOURCES = tests/api/options.c tests/api/api.h
 tests_api_options_t_LDADD = libmm.la
 tests_api_pool_t_SOURCES = tests/api/pool.c tests/api/api.h

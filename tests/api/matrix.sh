@@ -6,7 +6,7 @@
 # administrator would.  MM_MATRIX=skip leaves that to another build.
 . "${top_srcdir:-.}/tests/rules/tap.sh"
 
-tests='pool core global nesting userlock prefork threads crossing destroy'
+tests='pool core global nesting often userlock prefork threads crossing destroy'
 tests="$tests misuse walk"
 
 [ "${MM_MATRIX-}" != skip ] ||
