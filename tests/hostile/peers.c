@@ -11,6 +11,8 @@
  *
  * --long: more of the same.
  */
+#include <pthread.h>
+
 #include "peer.h"
 #include "surroundings.h"
 
@@ -29,6 +31,7 @@ static char directory[200];
 /* In shared memory, for the runner to look at when the victim is dead. */
 static struct report {
     _Atomic size_t call;
+    _Atomic size_t thread_call; /* of the other thread */
     _Atomic unsigned long long calls;
     struct peer_report peer;
     char finding[120];
@@ -64,18 +67,63 @@ static bool is_over(const struct timespec *end)
            (now.tv_sec == end->tv_sec && now.tv_nsec >= end->tv_nsec);
 }
 
-static void bear_it(struct guest *guest, struct chance *chance)
+/* Every call, until something is found or the time is over. */
+static void bear_it(struct guest *guest, struct chance *chance,
+                    _Atomic size_t *at)
 {
     struct timespec end = soon_enough(run_ms % 1000);
     end.tv_sec += run_ms / 1000;
     while (!guest->finding && !is_over(&end)) {
         size_t call = pick_call(chance);
-        report->call = call;
+        *at = call;
         report->calls++;
         alarm(CALL_SECONDS);
         calls[call].make(guest, chance);
     }
     alarm(CALL_SECONDS);
+}
+
+struct helper {
+    struct guest guest;
+    struct chance chance;
+};
+
+static void *bear_as_thread(void *argument)
+{
+    struct helper *helper = argument;
+    bear_it(&helper->guest, &helper->chance, &report->thread_call);
+    return NULL;
+}
+
+/* A child of the victim that never used the pool before. */
+static int bear_as_child(void *argument, int number)
+{
+    struct helper *helper = argument;
+    for (int i = 0; i < number && !helper->guest.finding; i++) {
+        alarm(CALL_SECONDS);
+        report->call = pick_call(&helper->chance);
+        calls[report->call].make(&helper->guest, &helper->chance);
+    }
+    return helper->guest.finding != NULL;
+}
+
+/* The victim, one more thread of it, and then a child. */
+static void bear_together(struct guest *guest, struct chance *chance)
+{
+    struct helper helper = {.guest = *guest,
+                            .chance = {.state = chance->state + 1}};
+    memset(helper.guest.slots, 0, sizeof helper.guest.slots);
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, bear_as_thread, &helper) != 0)
+        bail("pthread_create");
+    bear_it(guest, chance, &report->call);
+    pthread_join(thread, NULL);
+    if (!guest->finding)
+        guest->finding = helper.guest.finding;
+    int status = end_child(start_child(bear_as_child, &helper, 200));
+    if (!guest->finding && status != 0)
+        guest->finding = status == 1 ? "a child found something"
+                                     : "a child did not come to its end";
 }
 
 static int use_pool(struct scene *scene, MM *mm)
@@ -90,7 +138,7 @@ static int use_pool(struct scene *scene, MM *mm)
     prepare_peer(&scene->peer, &report->peer);
 
     pid_t peer = start_child(scribble, &scene->peer, 0);
-    bear_it(&guest, &chance);
+    bear_together(&guest, &chance);
     kill(peer, SIGKILL);
     if (end_child(peer) != 1000 + SIGKILL)
         return fail_with("the peer ended by itself");
@@ -113,6 +161,9 @@ static int be_victim(void *argument, int number)
     snprintf(options, sizeof options, "shm=%s,lock=%s,lock.timeout=8ms",
              scene->shm, scene->lock);
     setenv("MM_OPTIONS", options, 1);
+    /* The threads get in each other's way when they silence it. */
+    if (!freopen("/dev/null", "we", stderr))
+        return 99;
     MM *mm = mm_create(scene->request, "pool");
     if (!mm)
         return fail_with(mm_error());
@@ -149,10 +200,11 @@ static void test_pair(const char *shm, const char *lock, uint64_t seed,
     int status = end_child(start_child(be_victim, &scene, 0));
     if (!ok(status == 0, "%s with %s, %zu bytes, bears a hostile peer", shm,
             lock, request))
-        diag("ended with %d in %s, seed %llu: %s", status,
+        diag("ended with %d in %s and %s, seed %llu: %s", status,
              report->call < CALL_COUNT ? calls[report->call].name
                                        : "mm_destroy",
-             (unsigned long long)seed, report->finding);
+             calls[report->thread_call].name, (unsigned long long)seed,
+             report->finding);
     else
         diag("%llu calls, %llu scribbles", report->calls, report->peer.damages);
     /* A victim that crashed could not. */
