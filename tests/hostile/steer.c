@@ -295,6 +295,8 @@ static int be_victim(void *argument, int number)
     pid_t peer = start_child(scribble, &scene->peer, 0);
     mark();
     for (int i = 0; i < rounds && !guest.finding; i++) {
+        if (i % 16 == 0)
+            alarm(RUN_SECONDS);
         facts->call = pick_call(&chance);
         calls[facts->call].make(&guest, &chance);
     }
@@ -322,8 +324,9 @@ static void test_pair(const char *shm, const char *lock, uint64_t seed)
     if (!ok(status == 0 && facts->finding[0] == '\0' && facts->seen > 0,
             "%s with %s: %llu system calls are as they should be", shm, lock,
             (unsigned long long)facts->seen))
-        diag("ended with %d, seed %llu: %s", status, (unsigned long long)seed,
-             facts->finding);
+        diag("ended with %d in %s, seed %llu: %s", status,
+             facts->call < CALL_COUNT ? calls[facts->call].name : "mm_destroy",
+             (unsigned long long)seed, facts->finding);
     unlink("pool.mem");
 }
 
