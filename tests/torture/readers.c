@@ -12,18 +12,30 @@ enum { READERS = 4, WRITES = 20, CROWD = 40, MASSACRES = 3 };
 /* Turns of all readers together; a writer needs to wait for a few thousand. */
 static const int turns_most = 100 * 1000 * 1000;
 
+/* Whoever is inside waits a while for another one, so that there is nearly
+ * always somebody. */
+static void wait_for_another(void)
+{
+    enum { LOOKS = 20000 };
+    signs->inside++;
+    for (int i = 0; i < LOOKS && signs->inside < 2; i++)
+        continue;
+    signs->inside--;
+}
+
 static int read_on(void *argument, int number)
 {
     (void)argument;
     (void)number;
     /* Counted now and then: they should meet in the lock alone. */
-    enum { AT_ONCE = 1000 };
+    enum { AT_ONCE = 100 };
     while (signs->stage == 0 && signs->count < turns_most) {
         for (int i = 0; i < AT_ONCE && signs->stage == 0; i++) {
             if (mm_lock(mm, MM_LOCK_RD) != 1)
                 return 1;
             if (signs->first != signs->second)
                 signs->wrong++;
+            wait_for_another();
             if (mm_unlock(mm) != 1)
                 return 2;
         }

@@ -20,6 +20,7 @@ struct signs {
     _Atomic int count;
     _Atomic int told;
     _Atomic int wrong;
+    _Atomic int inside;
     _Atomic long first, second; /* equal unless somebody writes */
 };
 
