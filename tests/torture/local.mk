@@ -4,6 +4,7 @@
 
 API_TESTS += tests/torture/torture.t
 tests_torture_torture_t_SOURCES = \
+	tests/torture/scene.c \
 	tests/torture/table.h \
 	tests/torture/torture.c \
 	tests/torture/worker.c \

@@ -9,10 +9,6 @@
  */
 #include <errno.h>
 #include <pthread.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <time.h>
-#include <unistd.h>
 
 #include "../workload.h"
 #include "worker.h"
@@ -24,108 +20,7 @@ struct worker {
     struct dice dice;
 };
 
-void scene_fail(struct scene *scene, const char *format, ...)
-{
-    struct report *report = scene->report;
-    va_list values;
-    if (atomic_fetch_add(&report->failures, 1) != 0)
-        return;
-    va_start(values, format);
-    vsnprintf(report->failure, sizeof report->failure, format, values);
-    va_end(values);
-    report->told = 1;
-}
-
 /* --- the table ------------------------------------------------------------ */
-
-static void fill_entry(struct scene *scene, struct entry *entry, uint64_t seed)
-{
-    void *ptr = mm_pointer(scene->mm, entry->offset);
-    entry->size = mm_sizeof(scene->mm, ptr);
-    entry->seed = seed;
-    if (entry->size != (size_t)-1)
-        pattern_fill(ptr, entry->size, entry->offset, seed);
-    entry->raw = 0;
-}
-
-/* The cells say which blocks there are, whatever the dead were about to do. */
-static bool mend_entries(struct scene *scene)
-{
-    for (int i = 0; i < ENTRIES; i++) {
-        struct entry *entry = &scene->table->entries[i];
-        if (!entry->raw)
-            continue;
-        if (entry->offset != 0)
-            fill_entry(scene, entry, (uint64_t)i);
-        entry->raw = 0;
-        if (entry->offset != 0 && entry->size == (size_t)-1) {
-            scene_fail(scene, "a cell of the table holds no allocation");
-            return false;
-        }
-    }
-    return true;
-}
-
-/* The lock was just taken, exclusively: is there something to mend? */
-static bool look_after_dead(struct scene *scene)
-{
-    struct table *table = scene->table;
-    struct mm_lock_state state;
-    if (mm_lock_state(scene->mm, &state) != 1) {
-        scene_fail(scene, "lock state: %s", mm_error());
-        return false;
-    }
-    if (state.owner_died) {
-        scene->report->deaths++;
-        table_mend(table);
-        if (scene->exact && !mend_entries(scene))
-            return false;
-    } else if (table->busy) {
-        scene_fail(scene, "a writer died, and nobody was told");
-        return false;
-    }
-    if (!table_is_right(table)) {
-        scene_fail(scene, "the table is wrong, though nobody writes");
-        return false;
-    }
-    table->busy = 1;
-    table->writer = (uint32_t)gettid();
-    return true;
-}
-
-bool scene_begin_write(struct scene *scene)
-{
-    if (mm_lock(scene->mm, MM_LOCK_RW) != 1) {
-        scene_fail(scene, "lock for writing: %s", mm_error());
-        return false;
-    }
-    return look_after_dead(scene);
-}
-
-static bool unlock(struct scene *scene)
-{
-    errno = 0;
-    if (mm_unlock(scene->mm) == 1 && errno == 0)
-        return true;
-    scene_fail(scene, "unlock: %s", mm_error());
-    return false;
-}
-
-static bool leave_table(struct scene *scene)
-{
-    struct table *table = scene->table;
-    if (table->writer != (uint32_t)gettid() || !table->busy) {
-        scene_fail(scene, "two writers at once");
-        return false;
-    }
-    table->busy = 0;
-    return true;
-}
-
-bool scene_end_write(struct scene *scene)
-{
-    return leave_table(scene) && unlock(scene);
-}
 
 static bool publish(struct worker *worker, struct note *note)
 {
@@ -204,7 +99,7 @@ static bool change_entry(struct worker *worker)
                        : mm_realloc_at(scene->mm, cell, size) != NULL;
         good = good || errno == ENOMEM;
         if (entry->offset != 0)
-            fill_entry(scene, entry, dice_roll(&worker->dice));
+            scene_fill_entry(scene, entry, dice_roll(&worker->dice));
         entry->raw = 0;
     }
     table_count(table, &table->count, &table->sum);
@@ -243,17 +138,17 @@ static bool read_and_upgrade(struct worker *worker, struct note *note)
         return false;
     }
     if (scene->table->busy) /* left by one who died */
-        return unlock(scene) && scene_begin_write(scene) &&
+        return scene_unlock(scene) && scene_begin_write(scene) &&
                scene_end_write(scene);
     if (!read_table(worker))
         return false;
     if (note && mm_lock(scene->mm, MM_LOCK_RW) == 1) {
         scene->report->upgrades++;
-        if (!look_after_dead(scene))
+        if (!scene_look_after_dead(scene))
             return false;
         if (!scene->exact)
             take_back(worker, note);
-        if (!leave_table(scene) || !unlock(scene))
+        if (!scene_leave_table(scene) || !scene_unlock(scene))
             return false;
     } else if (note) {
         if (errno != EDEADLK) {
@@ -262,7 +157,7 @@ static bool read_and_upgrade(struct worker *worker, struct note *note)
         }
         scene->report->refusals++;
     }
-    return unlock(scene);
+    return scene_unlock(scene);
 }
 
 /* --- blocks --------------------------------------------------------------- */

@@ -39,6 +39,15 @@ __attribute__((format(printf, 2, 3))) void scene_fail(struct scene *scene,
 bool scene_begin_write(struct scene *scene);
 bool scene_end_write(struct scene *scene);
 
+/* Their parts, for an upgrade: the lock was just taken exclusively; the table
+ * is as it should be again; the lock is given back. */
+bool scene_look_after_dead(struct scene *scene);
+bool scene_leave_table(struct scene *scene);
+bool scene_unlock(struct scene *scene);
+
+/* Give what ENTRY holds a pattern. */
+void scene_fill_entry(struct scene *scene, struct entry *entry, uint64_t seed);
+
 /* After the death of NOTE's thread in an exact call: what its cell says. */
 bool scene_settle_note(struct scene *scene, struct note *note);
 
