@@ -30,6 +30,7 @@ include tests/faults/local.mk
 include tests/fuzz/local.mk
 include tests/bench/local.mk
 include tests/torture/local.mk
+include tests/crash/local.mk
 
 # What ThreadSanitizer can judge: threads of one process.  It does not see that
 # one of them waited for what another process did.  Pools of 16 TiB do not fit

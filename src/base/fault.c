@@ -4,7 +4,9 @@
  */
 #include "config.h"
 
+#include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,10 +23,18 @@ static struct fault {
 
 static _Atomic uint64_t loaded; /* the process generation that loaded them */
 
+/* Unknown counts as armed. */
+bool mmi_fault_armed = true;
+bool mmi_mutants[MUTANT_COUNT];
+
+#define MUTANT_NAME(name) #name,
+static const char *const mutant_names[] = {MUTANT_LIST(MUTANT_NAME)};
+
 static void load_faults(uint64_t generation)
 {
     memset(faults, 0, sizeof faults);
     const char *text = getenv("MM_FAULT");
+    mmi_fault_armed = text && *text;
     for (int i = 0; text && *text && i < FAULT_COUNT; i++) {
         size_t length = strcspn(text, ":,");
         if (length < sizeof faults[i].name)
@@ -50,16 +60,32 @@ void mmi_fault_point(const char *name)
             kill(getpid(), SIGKILL);
 }
 
-bool mmi_mutant(const char *name)
+static void arm(void)
 {
+    mmi_fault_armed = true;
+}
+
+static void enable_mutant(const char *name, size_t length)
+{
+    for (int i = 0; i < MUTANT_COUNT; i++)
+        if (strlen(mutant_names[i]) == length &&
+            memcmp(mutant_names[i], name, length) == 0) {
+            mmi_mutants[i] = true;
+            return;
+        }
+    fprintf(stderr, "MM_MUTANT: there is no '%.*s'\n", (int)length, name);
+    _exit(99);
+}
+
+__attribute__((constructor)) static void load_mutants(void)
+{
+    /* A child may be told to die elsewhere than its parent. */
+    pthread_atfork(NULL, NULL, arm);
     const char *text = getenv("MM_MUTANT");
-    size_t length = strlen(name);
     while (text && *text) {
-        size_t item = strcspn(text, ",");
-        if (item == length && memcmp(text, name, length) == 0)
-            return true;
-        text += item;
+        size_t length = strcspn(text, ",");
+        enable_mutant(text, length);
+        text += length;
         text += *text == ',';
     }
-    return false;
 }

@@ -4,22 +4,50 @@
  *
  * In a normal build both macros vanish.  In the test build (libmm-test.la)
  * MM_FAULT=NAME:N,... kills the process with SIGKILL when it passes the fault
- * point NAME for the N-th time, and MM_MUTANT=NAME,... switches deliberate
- * mistakes on that the test suite must notice.  Each process counts for itself
- * and reads the variables when it first passes a point.
+ * point NAME for the N-th time.  Each process counts for itself and reads the
+ * variable when it first passes a point.
+ *
+ * MM_MUTANT=NAME,... switches deliberate mistakes on that the test suite must
+ * notice.  It is read once, when the program starts; names that are not in the
+ * list below end it.  Both cost a test of a variable while they are not used,
+ * so that the test build can be stepped through.
  */
 #ifndef MMI_FAULT_H
 #define MMI_FAULT_H
 
 #include <stdbool.h>
 
+/* What can be switched on, and the mistake. */
+#define MUTANT_LIST(X)                                                         \
+    X(heap_repair_no_bins)     /* repair leaves the bins as they are */        \
+    X(heap_repair_keeps_shut)  /* repair does not open closed words */         \
+    X(heap_rest_late)          /* a run is committed before its remainder */   \
+    X(heap_extend_size_first)  /* the size grows before the pages are there */ \
+    X(heap_shorten_head_first) /* shortened before the rest has a head */      \
+    X(heap_busy_early)         /* the busy mark goes before the last store */  \
+    X(heap_busy_never)         /* there is no busy mark */                     \
+    X(heap_reset_keeps_words)  /* a reset leaves the words of spans open */    \
+    X(heap_mark_early)         /* a dead owner's mark is free too early */     \
+    X(heap_size_late)          /* the bit of a freed block before its size */  \
+    X(lock_reader_stays)       /* dead readers are not shown out */            \
+    X(lock_owner_unproven) /* owners are replaced without proof of death */    \
+    X(lock_waiters_lost)   /* a release forgets those who sleep */             \
+    X(lock_upgrade_unsaid) /* an upgrade is not announced */                   \
+    X(lock_death_untold)   /* nobody is told that a writer died */             \
+    X(lock_no_undo)        /* semaphores are taken without undo */
+
 #ifdef MMI_TEST_BUILD
 
-void mmi_fault_point(const char *name);
-bool mmi_mutant(const char *name);
+#define MUTANT_ENUM(name) MUTANT_##name,
+enum mutant { MUTANT_LIST(MUTANT_ENUM) MUTANT_COUNT };
 
-#define FAULT_POINT(name) mmi_fault_point(name)
-#define MUTANT(name)      mmi_mutant(name)
+extern bool mmi_mutants[MUTANT_COUNT];
+extern bool mmi_fault_armed;
+
+void mmi_fault_point(const char *name);
+
+#define FAULT_POINT(name) (mmi_fault_armed ? mmi_fault_point(name) : (void)0)
+#define MUTANT(name)      (mmi_mutants[MUTANT_##name])
 
 #else
 

@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * sweep.c -- one scene: recorded once, and died in at every instruction.
+ */
+#include "config.h"
+
+#include <sys/wait.h>
+#include <time.h>
+
+#include "heap/heap_layout.h"
+
+#include "../tap.h"
+#include "crash.h"
+
+enum { SHOWN_MAX = 3, MEND_POINTS = 24 };
+
+struct sweep {
+    const struct scene *scene;
+    struct image start;  /* the scene set up */
+    struct image dead;   /* what a victim left */
+    struct path path;    /* of the victim */
+    struct path mending; /* of who repairs */
+    unsigned char *busy; /* by step: there was something to repair */
+    struct row *row;
+    int state; /* of the step before */
+    int died;
+    int turns; /* how often that changed */
+    size_t shown;
+};
+
+static double now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + 1e-9 * (double)time.tv_nsec;
+}
+
+static pid_t start(struct sweep *sweep)
+{
+    image_restore(&sweep->start);
+    report->stage.result = NULL;
+    return start_victim(sweep->scene->warm_up, sweep->scene->operate,
+                        options.threads);
+}
+
+static void show(struct sweep *sweep, const struct path *path, size_t step,
+                 const char *what)
+{
+    if (sweep->shown++ < SHOWN_MAX)
+        diag("%s, step %zu at %#lx: %s (seed %llu)", what, step,
+             (unsigned long)(step < path->count ? code_offset(path->pc[step])
+                                                : 0),
+             report->finding, (unsigned long long)report->seed);
+}
+
+/* Let a survivor judge, and count. */
+static bool count_verdict(struct sweep *sweep, const struct path *path,
+                          size_t step, const char *what)
+{
+    int verdict = judge(survive);
+    sweep->row->points++;
+    sweep->row->hangs += verdict == 2;
+    sweep->row->corruptions += verdict == 1;
+    if (verdict != 0)
+        show(sweep, path, step, what);
+    else if (report->lost > sweep->row->lost)
+        sweep->row->lost = report->lost;
+    return verdict == 0;
+}
+
+static void count_finding(struct sweep *sweep, const struct path *path,
+                          size_t step, const char *finding)
+{
+    snprintf(report->finding, sizeof report->finding, "%s", finding);
+    sweep->row->corruptions++;
+    show(sweep, path, step, "afterwards");
+}
+
+/* Bring a new victim to STEP; 0 if it does not get there. */
+static pid_t bring_to(struct sweep *sweep, size_t step)
+{
+    pid_t pid = start(sweep);
+    enum arrival arrival = ARRIVED;
+    if (step == sweep->path.count)
+        arrival = let_go(pid) ? ARRIVED : HANGS;
+    else
+        arrival = run_to(pid, &sweep->path, step);
+    if (arrival == ARRIVED)
+        return pid;
+    end_victim(pid);
+    left_sweep(pid);
+    sweep->row->points++;
+    sweep->row->hangs += arrival == HANGS;
+    sweep->row->missed += arrival != HANGS;
+    if (arrival == HANGS) {
+        snprintf(report->finding, sizeof report->finding,
+                 "the victim does not get there");
+        show(sweep, &sweep->path, step, "before");
+    }
+    return 0;
+}
+
+static void kill_it(struct sweep *sweep, pid_t pid)
+{
+    bool creates = sweep->scene->flags & SCENE_CREATES;
+    if (creates)
+        left_note(pid);
+    end_victim(pid);
+    if (creates)
+        sweep->row->left += left_sweep(pid);
+}
+
+/* --- the ways of dying
+ * -------------------------------------------------------- */
+
+static bool is_busy(void)
+{
+    const struct control *control = report->stage.mm;
+    return get(&control->busy) != 0;
+}
+
+/* An operation that came to pass stays so at each later step; and so does that
+ * its victim is missed as the holder of the lock, or not. */
+static void check_order(struct sweep *sweep, size_t step)
+{
+    if (report->state < sweep->state)
+        count_finding(sweep, &sweep->path, step, "what was done is undone");
+    sweep->state = report->state;
+    if (step != 0 && report->owner_died != sweep->died && sweep->turns++ > 0)
+        count_finding(sweep, &sweep->path, step,
+                      "its death is told now and then");
+    sweep->died = report->owner_died;
+}
+
+static void die_plainly(struct sweep *sweep, size_t step)
+{
+    pid_t pid = bring_to(sweep, step);
+    if (pid == 0)
+        return;
+    kill_it(sweep, pid);
+    if (step < sweep->path.count)
+        sweep->busy[step] = is_busy();
+    report->base = report->before;
+    report->frozen = false;
+    report->seed = options.seed + step;
+    if (count_verdict(sweep, &sweep->path, step, "killed"))
+        check_order(sweep, step);
+}
+
+static void die_frozen(struct sweep *sweep, size_t step)
+{
+    pid_t pid = bring_to(sweep, step);
+    if (pid == 0)
+        return;
+    report->base = report->before;
+    report->frozen = true;
+    report->seed = options.seed + step;
+    if (judge(work_beside) != 0) {
+        sweep->row->points++;
+        sweep->row->corruptions++;
+        show(sweep, &sweep->path, step, "the peer of a frozen victim");
+        end_victim(pid);
+        return;
+    }
+    bool goes_on = (options.seed + step) % 2;
+    if (goes_on && step < sweep->path.count && !let_go(pid)) {
+        end_victim(pid);
+        sweep->row->points++;
+        sweep->row->hangs++;
+        snprintf(report->finding, sizeof report->finding, "it does not go on");
+        show(sweep, &sweep->path, step, "frozen");
+        return;
+    }
+    kill_it(sweep, pid);
+    count_verdict(sweep, &sweep->path, step,
+                  goes_on ? "frozen, went on" : "frozen, killed");
+}
+
+static void operate_mend(struct stage *stage)
+{
+    (void)stage;
+    mend();
+}
+
+/* Who repairs what a victim left at STEP dies, too, at some of his steps. */
+static void die_mending(struct sweep *sweep, size_t step, size_t count)
+{
+    pid_t pid = bring_to(sweep, step);
+    if (pid == 0)
+        return;
+    kill_it(sweep, pid);
+    image_save(&sweep->dead);
+    report->base = report->before;
+    report->frozen = false;
+    report->seed = options.seed + step;
+    int verdict = judge(survive);
+    int state = report->state;
+    if (verdict != 0)
+        return; /* the plain way of dying tells */
+
+    image_restore(&sweep->dead);
+    pid = start_victim(NULL, operate_mend, false);
+    bool complete = record_path(pid, &sweep->mending);
+    end_victim(pid);
+    if (!complete) {
+        sweep->row->hangs++;
+        show(sweep, &sweep->path, step, "repair does not end");
+        return;
+    }
+    size_t every = sweep->mending.count / count + 1;
+    for (size_t i = step % every; i < sweep->mending.count; i += every) {
+        image_restore(&sweep->dead);
+        pid = start_victim(NULL, operate_mend, false);
+        enum arrival arrival = run_to(pid, &sweep->mending, i);
+        end_victim(pid);
+        if (arrival != ARRIVED) {
+            sweep->row->points++;
+            sweep->row->missed++;
+            continue;
+        }
+        report->seed = options.seed + step + i;
+        if (count_verdict(sweep, &sweep->mending, i,
+                          "killed while it repairs") &&
+            report->state != state)
+            count_finding(sweep, &sweep->mending, i, "the repair changed it");
+    }
+}
+
+/* --- sweeps
+ * --------------------------------------------------------------------- */
+
+static void sweep_points(struct sweep *sweep,
+                         void (*die)(struct sweep *sweep, size_t step))
+{
+    size_t count = sweep->path.count;
+    size_t every = options.limit ? count / options.limit + 1 : 1;
+    for (size_t i = 0; i < count; i += every) {
+        /* Another one of each group in each run, but the very first. */
+        size_t step = i == 0 ? 0 : i + options.seed % every;
+        if (step < count)
+            die(sweep, step);
+    }
+    die(sweep, count);
+}
+
+static void sweep_double(struct sweep *sweep)
+{
+    size_t count = sweep->path.count;
+    bool any = false;
+    for (size_t i = 0; i < count; i++)
+        any = any || sweep->busy[i];
+    size_t candidates = 0;
+    for (size_t i = 0; i < count; i++) {
+        if (!any)
+            sweep->busy[i] = 1;
+        candidates += sweep->busy[i];
+    }
+    size_t points =
+        options.pairs / 16 < MEND_POINTS ? options.pairs / 16 : MEND_POINTS;
+    if (points == 0)
+        points = 1;
+    size_t every = candidates / points + 1;
+    size_t seen = options.seed % every;
+    for (size_t i = 0; i < count; i++)
+        if (sweep->busy[i] && seen++ % every == 0)
+            die_mending(sweep, i, options.pairs / points);
+}
+
+static void collect_before(void)
+{
+    collect_live(&report->before);
+}
+
+static void collect_after(void)
+{
+    collect_live(&report->after);
+}
+
+/* Once in full: the way, and how it ends. */
+static bool record_scene(struct sweep *sweep)
+{
+    pid_t pid = start(sweep);
+    int before = judge(collect_before);
+    bool complete = before == 0 && record_path(pid, &sweep->path);
+    end_victim(pid);
+    left_sweep(pid);
+    if (before != 0 || judge(collect_after) != 0)
+        diag("%s: %s", sweep->scene->name, report->finding);
+    else if (!complete)
+        diag("%s: it did not come to its end", sweep->scene->name);
+    return complete;
+}
+
+static void sweep_mode(struct sweep *sweep, enum mode mode)
+{
+    double begin = now();
+    struct row *row = table_add(sweep->scene->name, mode);
+    sweep->row = row;
+    sweep->state = 0;
+    sweep->turns = 0;
+    sweep->shown = 0;
+    row->steps = sweep->path.count;
+    if (mode == MODE_PLAIN)
+        sweep_points(sweep, die_plainly);
+    else if (mode == MODE_FROZEN)
+        sweep_points(sweep, die_frozen);
+    else
+        sweep_double(sweep);
+    row->seconds = now() - begin;
+    ok(row->hangs == 0 && row->corruptions == 0 &&
+           row->missed * 100 <= row->points + 99,
+       "%s, %s: %s, %zu of %zu instructions, %zu missed, lost %zu, %.1f s",
+       options.lock, mode_name(mode), sweep->scene->name, row->points,
+       row->steps, row->missed, row->lost, row->seconds);
+}
+
+void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT])
+{
+    static struct sweep sweep;
+    sweep.scene = scene;
+    world_begin(scene);
+    image_attach(&sweep.start, report->stage.mm);
+    image_attach(&sweep.dead, report->stage.mm);
+    image_save(&sweep.start);
+    if (!record_scene(&sweep)) {
+        ok(false, "%s: %s", options.lock, scene->name);
+    } else {
+        sweep.busy = calloc(sweep.path.count, 1);
+        for (int mode = 0; mode < MODE_COUNT; mode++)
+            if (modes[mode] && !(mode == MODE_FROZEN &&
+                                 scene->flags & (SCENE_RESET | SCENE_CREATES)))
+                sweep_mode(&sweep, (enum mode)mode);
+        free(sweep.busy);
+    }
+    image_restore(&sweep.start);
+    world_end();
+}
