@@ -109,6 +109,16 @@ static void read_argument(const char *argument)
         bail("what is %s?", argument);
 }
 
+/* Threads have different numbers, so some may go another way for a while. */
+void tell_row(const struct row *row)
+{
+    ok(row->hangs == 0 && row->corruptions == 0 &&
+           row->missed * 100 <= row->points + 99,
+       "%s, %s: %s, %zu of %zu instructions, %zu missed, lost %zu, %.1f s",
+       row->lock, mode_name(row->mode), row->scene, row->points, row->steps,
+       row->missed, row->lost, row->seconds);
+}
+
 static bool is_possible(const struct scene *scene)
 {
     if (wanted_scene && !strstr(scene->name, wanted_scene))

@@ -127,31 +127,6 @@ struct row {
     double seconds;
 };
 
-/* --- trace.c: victims under control --------------------------------------- */
-
-struct path {
-    uintptr_t *pc;    /* where it stands after so many steps */
-    uint32_t *visits; /* how often it was there before */
-    size_t count;
-    size_t room;
-};
-
-enum arrival { ARRIVED, ENDED, LOST_WAY, HANGS };
-
-/* Start a process that waits at its mark, after WARM_UP, for OPERATE; HELPED:
- * by a second thread, which is not traced. */
-pid_t start_victim(void (*warm_up)(struct stage *),
-                   void (*operate)(struct stage *), bool helped);
-/* Let it run to its end one by one, and note the way. */
-bool record_path(pid_t pid, struct path *path);
-/* Let it run as far as STEP of PATH. */
-enum arrival run_to(pid_t pid, const struct path *path, size_t step);
-/* Let it go on to its end; false if it does not get there. */
-bool let_go(pid_t pid);
-void end_victim(pid_t pid);
-/* Where a step stands, for addr2line. */
-uintptr_t code_offset(uintptr_t pc);
-
 /* --- image.c: the segment as it was --------------------------------------- */
 
 struct image {
@@ -166,7 +141,35 @@ struct image {
 void image_attach(struct image *image, const void *inside);
 void image_save(struct image *image);
 void image_restore(const struct image *image);
-void image_drop(struct image *image);
+bool image_is(const struct image *image); /* is the segment still so? */
+
+/* --- trace.c: victims under control --------------------------------------- */
+
+struct path {
+    uintptr_t *pc;    /* where it stands after so many steps */
+    uint32_t *visits; /* how often it was there before */
+    uint32_t *last;   /* the step of the visit before */
+    bool *news;       /* it is worth dying there */
+    size_t count;
+    size_t room;
+};
+
+enum arrival { ARRIVED, ENDED, LOST_WAY, HANGS };
+
+/* Start a process that waits at its mark, after WARM_UP, for OPERATE; HELPED:
+ * by a second thread, which is not traced. */
+pid_t start_victim(void (*warm_up)(struct stage *),
+                   void (*operate)(struct stage *), bool helped);
+/* Let it run to its end one by one, and note the way.  SHADOW, if given, tells
+ * whether instructions in long loops changed the segment. */
+bool record_path(pid_t pid, struct path *path, struct image *shadow);
+/* Let it run as far as STEP of PATH. */
+enum arrival run_to(pid_t pid, const struct path *path, size_t step);
+/* Let it go on to its end; false if it does not get there. */
+bool let_go(pid_t pid);
+void end_victim(pid_t pid);
+/* Where a step stands, for addr2line. */
+uintptr_t code_offset(uintptr_t pc);
 
 /* --- world.c: pools, processes that judge ----------------------------------
  */
@@ -203,5 +206,6 @@ void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT]);
 struct row *table_add(const char *scene, enum mode mode);
 void table_print(FILE *to, bool markdown);
 const char *mode_name(enum mode mode);
+void tell_row(const struct row *row); /* a test point */
 
 #endif

@@ -91,9 +91,17 @@ void image_restore(const struct image *image)
     }
 }
 
-void image_drop(struct image *image)
+bool image_is(const struct image *image)
 {
-    free(image->index);
-    free(image->data);
-    *image = (struct image){0};
+    look_at_pages(image);
+    size_t next = 0;
+    for (size_t page = 0; page < image->pages; page++) {
+        bool kept = next < image->count && image->index[next] == page;
+        if (kept != (bool)(residence[page] & 1))
+            return false;
+        if (kept && memcmp(image->start + page * PAGE,
+                           image->data + next++ * PAGE, PAGE) != 0)
+            return false;
+    }
+    return true;
 }

@@ -163,7 +163,7 @@ static void judge_live(void)
         find("%zu blocks were lost", report->lost);
 
     bool done =
-        d.missing == d.removed && d.extra == d.added && d.resized == d.resizes;
+        d.missing == d.removed && d.extra >= d.added && d.resized == d.resizes;
     bool begun = d.missing > 0 || d.extra > 0 || d.resized || d.resizing;
     report->state = done ? 2 : begun ? 1 : 0;
 }

@@ -21,6 +21,8 @@ struct sweep {
     struct path path;    /* of the victim */
     struct path mending; /* of who repairs */
     unsigned char *busy; /* by step: there was something to repair */
+    uint32_t *points;    /* steps to die at */
+    size_t count;
     struct row *row;
     int state; /* of the step before */
     int died;
@@ -200,7 +202,7 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
 
     image_restore(&sweep->dead);
     pid = start_victim(NULL, operate_mend, false);
-    bool complete = record_path(pid, &sweep->mending);
+    bool complete = record_path(pid, &sweep->mending, NULL);
     end_victim(pid);
     if (!complete) {
         sweep->row->hangs++;
@@ -232,28 +234,27 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
 static void sweep_points(struct sweep *sweep,
                          void (*die)(struct sweep *sweep, size_t step))
 {
-    size_t count = sweep->path.count;
-    size_t every = options.limit ? count / options.limit + 1 : 1;
-    for (size_t i = 0; i < count; i += every) {
+    size_t every = options.limit ? sweep->count / options.limit + 1 : 1;
+    for (size_t i = 0; i < sweep->count; i += every) {
         /* Another one of each group in each run, but the very first. */
-        size_t step = i == 0 ? 0 : i + options.seed % every;
-        if (step < count)
-            die(sweep, step);
+        size_t point = i == 0 ? 0 : i + options.seed % every;
+        if (point < sweep->count)
+            die(sweep, sweep->points[point]);
     }
-    die(sweep, count);
+    die(sweep, sweep->path.count);
 }
 
 static void sweep_double(struct sweep *sweep)
 {
-    size_t count = sweep->path.count;
+    size_t count = sweep->count;
     bool any = false;
     for (size_t i = 0; i < count; i++)
-        any = any || sweep->busy[i];
+        any = any || sweep->busy[sweep->points[i]];
     size_t candidates = 0;
     for (size_t i = 0; i < count; i++) {
         if (!any)
-            sweep->busy[i] = 1;
-        candidates += sweep->busy[i];
+            sweep->busy[sweep->points[i]] = 1;
+        candidates += sweep->busy[sweep->points[i]];
     }
     size_t points =
         options.pairs / 16 < MEND_POINTS ? options.pairs / 16 : MEND_POINTS;
@@ -262,8 +263,20 @@ static void sweep_double(struct sweep *sweep)
     size_t every = candidates / points + 1;
     size_t seen = options.seed % every;
     for (size_t i = 0; i < count; i++)
-        if (sweep->busy[i] && seen++ % every == 0)
-            die_mending(sweep, i, options.pairs / points);
+        if (sweep->busy[sweep->points[i]] && seen++ % every == 0)
+            die_mending(sweep, sweep->points[i], options.pairs / points);
+}
+
+static void choose_points(struct sweep *sweep)
+{
+    sweep->busy = calloc(sweep->path.count, 1);
+    sweep->points = malloc(sweep->path.count * sizeof *sweep->points);
+    if (!sweep->busy || !sweep->points)
+        bail("no memory");
+    sweep->count = 0;
+    for (size_t i = 0; i < sweep->path.count; i++)
+        if (sweep->path.news[i])
+            sweep->points[sweep->count++] = (uint32_t)i;
 }
 
 static void collect_before(void)
@@ -281,7 +294,7 @@ static bool record_scene(struct sweep *sweep)
 {
     pid_t pid = start(sweep);
     int before = judge(collect_before);
-    bool complete = before == 0 && record_path(pid, &sweep->path);
+    bool complete = before == 0 && record_path(pid, &sweep->path, &sweep->dead);
     end_victim(pid);
     left_sweep(pid);
     if (before != 0 || judge(collect_after) != 0)
@@ -307,11 +320,7 @@ static void sweep_mode(struct sweep *sweep, enum mode mode)
     else
         sweep_double(sweep);
     row->seconds = now() - begin;
-    ok(row->hangs == 0 && row->corruptions == 0 &&
-           row->missed * 100 <= row->points + 99,
-       "%s, %s: %s, %zu of %zu instructions, %zu missed, lost %zu, %.1f s",
-       options.lock, mode_name(mode), sweep->scene->name, row->points,
-       row->steps, row->missed, row->lost, row->seconds);
+    tell_row(row);
 }
 
 void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT])
@@ -323,14 +332,17 @@ void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT])
     image_attach(&sweep.dead, report->stage.mm);
     image_save(&sweep.start);
     if (!record_scene(&sweep)) {
-        ok(false, "%s: %s", options.lock, scene->name);
+        struct row *row = table_add(scene->name, MODE_PLAIN);
+        row->corruptions = 1;
+        tell_row(row);
     } else {
-        sweep.busy = calloc(sweep.path.count, 1);
+        choose_points(&sweep);
         for (int mode = 0; mode < MODE_COUNT; mode++)
             if (modes[mode] && !(mode == MODE_FROZEN &&
                                  scene->flags & (SCENE_RESET | SCENE_CREATES)))
                 sweep_mode(&sweep, (enum mode)mode);
         free(sweep.busy);
+        free(sweep.points);
     }
     image_restore(&sweep.start);
     world_end();

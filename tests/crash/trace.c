@@ -18,7 +18,14 @@
 #include "../tap.h"
 #include "crash.h"
 
-enum { BACK_MAX = 400, STEP_MAX = 400000, NO_TRACE = 77 };
+enum {
+    BACK_MAX = 400,
+    LOOP_MAX = 16,
+    VISIT_COST = 3,
+    ANCHOR_MAX = 20000,
+    STEP_MAX = 400000,
+    NO_TRACE = 77
+};
 
 #if defined(__x86_64__)
 /* int3 is one byte, and the process then stands behind it. */
@@ -124,49 +131,75 @@ static bool step(pid_t pid)
     return stops_with(pid, SIGTRAP);
 }
 
+/* Addresses that were visited: how often, and when last. */
+struct seen {
+    uintptr_t pc;
+    uint32_t count;
+    uint32_t last;
+};
+enum { SEEN_MAX = 1 << 16 };
+static struct seen seen[SEEN_MAX];
+
+static struct seen *find_seen(uintptr_t pc)
+{
+    size_t at = (pc * 0x9e3779b97f4a7c15u >> 20) % SEEN_MAX;
+    while (seen[at].pc != 0 && seen[at].pc != pc)
+        at = (at + 1) % SEEN_MAX;
+    seen[at].pc = pc;
+    return &seen[at];
+}
+
+static void *grow(void *array, size_t size)
+{
+    void *more = realloc(array, size);
+    if (!more)
+        bail("no memory");
+    return more;
+}
+
 static void add_step(struct path *path, uintptr_t pc)
 {
     if (path->count == path->room) {
-        path->room = path->room ? 2 * path->room : 4096;
-        path->pc = realloc(path->pc, path->room * sizeof *path->pc);
-        path->visits = realloc(path->visits, path->room * sizeof *path->visits);
-        if (!path->pc || !path->visits)
-            bail("no memory");
+        size_t room = path->room ? 2 * path->room : 4096;
+        path->pc = grow(path->pc, room * sizeof *path->pc);
+        path->visits = grow(path->visits, room * sizeof *path->visits);
+        path->last = grow(path->last, room * sizeof *path->last);
+        path->news = grow(path->news, room * sizeof *path->news);
+        path->room = room;
     }
-    path->pc[path->count++] = pc;
+    struct seen *at = find_seen(pc);
+    path->pc[path->count] = pc;
+    path->visits[path->count] = at->count++;
+    path->last[path->count] = at->last;
+    path->news[path->count] = true;
+    at->last = (uint32_t)path->count++;
 }
 
-/* How often each step's address was visited before: a small hash table. */
-static void count_visits(struct path *path)
+/* In long loops only instructions that changed the segment are worth dying
+ * after; deaths at the others are the same death. */
+static bool is_new(struct image *shadow, bool loops, bool looped)
 {
-    size_t size = 1;
-    while (size < 2 * path->count)
-        size *= 2;
-    struct seen {
-        uintptr_t pc;
-        uint32_t count;
-    } *seen = calloc(size, sizeof *seen);
-    if (!seen)
-        bail("no memory");
-    for (size_t i = 0; i < path->count; i++) {
-        size_t at = (path->pc[i] * 0x9e3779b97f4a7c15u >> 20) & (size - 1);
-        while (seen[at].pc != 0 && seen[at].pc != path->pc[i])
-            at = (at + 1) & (size - 1);
-        seen[at].pc = path->pc[i];
-        path->visits[i] = seen[at].count++;
-    }
-    free(seen);
+    if (!loops)
+        return true;
+    if (looped && image_is(shadow))
+        return false;
+    image_save(shadow);
+    return true;
 }
 
-bool record_path(pid_t pid, struct path *path)
+bool record_path(pid_t pid, struct path *path, struct image *shadow)
 {
+    bool looped = false;
     path->count = 0;
+    memset(seen, 0, sizeof seen);
     while (!report->ended && path->count < STEP_MAX) {
         add_step(path, get_pc(pid));
+        bool loops = shadow && path->visits[path->count - 1] >= LOOP_MAX;
+        path->news[path->count - 1] = is_new(shadow, loops, looped);
+        looped = loops;
         if (!step(pid))
             return false;
     }
-    count_visits(path);
     return report->ended;
 }
 
@@ -197,28 +230,95 @@ static enum arrival run_to_visit(pid_t pid, uintptr_t address, uint32_t visit)
     }
 }
 
-enum arrival run_to(pid_t pid, const struct path *path, size_t step_number)
+/* Visits to the address of step TO after step FROM, up to MOST. */
+static size_t visits_between(const struct path *path, size_t from, size_t to,
+                             size_t most)
 {
-    size_t best = step_number;
-    size_t least = SIZE_MAX;
-    for (size_t back = 0; back <= BACK_MAX && back <= step_number; back++) {
-        size_t cost = 2 * (size_t)path->visits[step_number - back] + back;
-        if (cost < least) {
-            least = cost;
-            best = step_number - back;
+    size_t count = 0;
+    for (size_t at = to; count < most && path->visits[at] > 0; count++) {
+        at = path->last[at];
+        if (at < from)
+            break;
+    }
+    return count;
+}
+
+/* The cheapest stop within BACK_MAX steps before step TO, for who comes from
+ * FROM; its cost in *COST. */
+static size_t find_stop(const struct path *path, size_t from, size_t to,
+                        size_t *cost)
+{
+    size_t best = to;
+    *cost = to - from;
+    for (size_t back = 0; back <= BACK_MAX && from + back <= to; back++) {
+        if (back >= *cost)
+            break;
+        size_t visits = visits_between(path, from, to - back,
+                                       (*cost - back) / VISIT_COST + 1);
+        if (VISIT_COST * visits + back < *cost) {
+            *cost = VISIT_COST * visits + back;
+            best = to - back;
         }
     }
-    enum arrival arrival =
-        run_to_visit(pid, path->pc[best], path->visits[best]);
-    if (arrival != ARRIVED)
-        return arrival;
-    for (size_t i = best; i < step_number; i++) {
+    return *cost == to - from ? from : best;
+}
+
+/* Some step on the way to TO from where it is a short way. */
+static size_t find_anchor(const struct path *path, size_t to)
+{
+    size_t best = 0;
+    size_t least = SIZE_MAX;
+    size_t rarest = to;
+    for (size_t back = 0; back <= to && back <= ANCHOR_MAX; back++) {
+        size_t at = to - back;
+        if (path->visits[at] < path->visits[rarest])
+            rarest = at;
+        /* At each doubling of the distance, the rarest place so far. */
+        if (back < BACK_MAX || (back & (back - 1)) != 0 || rarest == to)
+            continue;
+        size_t rest;
+        size_t there;
+        find_stop(path, rarest, to, &rest);
+        find_stop(path, 0, rarest, &there);
+        if (there + rest < least) {
+            least = there + rest;
+            best = rarest;
+        }
+    }
+    size_t direct;
+    find_stop(path, 0, to, &direct);
+    return direct <= least ? 0 : best;
+}
+
+/* From step FROM to step TO with one breakpoint, and single steps. */
+static enum arrival run_part(pid_t pid, const struct path *path, size_t from,
+                             size_t to)
+{
+    size_t cost;
+    size_t stop = find_stop(path, from, to, &cost);
+    if (stop > from) {
+        uint32_t visits = (uint32_t)visits_between(path, from, stop, SIZE_MAX);
+        enum arrival arrival = run_to_visit(pid, path->pc[stop], visits);
+        if (arrival != ARRIVED)
+            return arrival;
+    }
+    for (size_t i = stop; i < to; i++) {
         if (get_pc(pid) != path->pc[i] || !step(pid))
             return LOST_WAY;
         if (report->ended)
             return ENDED;
     }
-    return get_pc(pid) == path->pc[step_number] ? ARRIVED : LOST_WAY;
+    return get_pc(pid) == path->pc[to] ? ARRIVED : LOST_WAY;
+}
+
+enum arrival run_to(pid_t pid, const struct path *path, size_t step_number)
+{
+    size_t anchor = find_anchor(path, step_number);
+    enum arrival arrival =
+        anchor > 0 ? run_part(pid, path, 0, anchor) : ARRIVED;
+    if (arrival != ARRIVED)
+        return arrival;
+    return run_part(pid, path, anchor, step_number);
 }
 
 bool let_go(pid_t pid)
