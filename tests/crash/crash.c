@@ -153,8 +153,6 @@ static void sweep_lock(const char *lock, const bool modes[MODE_COUNT])
         options.limit =
             strcmp(lock, "FUTEX") == 0 ? LIMIT_FUTEX : LIMIT_DEFAULT;
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
-        if (tables[t] == exact_scenes && !has_exact())
-            continue;
         for (const struct scene *scene = tables[t]; scene->name; scene++) {
             if (!is_possible(scene))
                 continue;

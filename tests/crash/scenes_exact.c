@@ -1,25 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * scenes_exact.c -- the exact calls, after which nothing at all may be lost.
- *
- * They are looked up at run time: a library without them has no such scenes.
  */
 #include "config.h"
 
 #include "../tap.h"
 #include "crash.h"
 #include "scenes.h"
-
-extern void *mm_malloc_at(MM *mm, size_t size, size_t *where)
-    __attribute__((weak));
-extern int mm_free_at(MM *mm, size_t *where) __attribute__((weak));
-extern void *mm_realloc_at(MM *mm, size_t *where, size_t size)
-    __attribute__((weak));
-
-bool has_exact(void)
-{
-    return mm_malloc_at && mm_free_at && mm_realloc_at;
-}
 
 /* A cell in the pool, which has SIZE bytes or, with 0, nothing; neighbours that
  * end where the library puts a block of that size. */

@@ -3,7 +3,7 @@
  * survive.c -- what a survivor does and looks at after a death.
  *
  * The allocations must be those from before or those from after the operation,
- * or the one in flight twice while it moves; everything else must be intact;
+ * exactly one of two while a block moves; everything else must be intact;
  * the figures must agree; the user lock must be free; the pool must be usable,
  * and all of it must come together again when everything is freed.
  */
@@ -153,6 +153,8 @@ static void judge_live(void)
     bool moves = d.removed > 0 && d.added > 0;
     if (moves && d.missing > d.extra)
         find("neither the old nor the new block is there");
+    if (moves && d.missing < d.extra)
+        find("both the old and the new block are there");
     if ((scene_now->flags & SCENE_RESET) && d.missing != 0 &&
         d.missing != d.removed)
         find("half of a reset");

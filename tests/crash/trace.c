@@ -21,6 +21,7 @@
 enum {
     BACK_MAX = 400,
     LOOP_MAX = 16,
+    LOOK_STEPS = 16,
     VISIT_COST = 3,
     ANCHOR_MAX = 20000,
     STEP_MAX = 400000,
@@ -176,27 +177,35 @@ static void add_step(struct path *path, uintptr_t pc)
 }
 
 /* In long loops only instructions that changed the segment are worth dying
- * after; deaths at the others are the same death. */
-static bool is_new(struct image *shadow, bool loops, bool looped)
+ * after; deaths at the others are the same death.  Looking at all of it takes a
+ * while, so it is done for LOOK_STEPS instructions at a time. */
+static void tell_news(struct path *path, struct image *shadow, size_t *since)
 {
-    if (!loops)
-        return true;
-    if (looped && image_is(shadow))
-        return false;
-    image_save(shadow);
-    return true;
+    size_t count = path->count;
+    bool loops = path->visits[count - 1] >= LOOP_MAX;
+    if (loops && *since == SIZE_MAX) {
+        image_save(shadow);
+        *since = count;
+    }
+    if (*since == SIZE_MAX || (loops && count - *since < LOOK_STEPS))
+        return;
+    bool news = !image_is(shadow);
+    for (size_t i = *since; i < count; i++)
+        path->news[i] = news || path->visits[i] < LOOP_MAX;
+    if (news && loops)
+        image_save(shadow);
+    *since = loops ? count : SIZE_MAX;
 }
 
 bool record_path(pid_t pid, struct path *path, struct image *shadow)
 {
-    bool looped = false;
+    size_t since = SIZE_MAX; /* SHADOW is as it was there */
     path->count = 0;
     memset(seen, 0, sizeof seen);
     while (!report->ended && path->count < STEP_MAX) {
         add_step(path, get_pc(pid));
-        bool loops = shadow && path->visits[path->count - 1] >= LOOP_MAX;
-        path->news[path->count - 1] = is_new(shadow, loops, looped);
-        looped = loops;
+        if (shadow)
+            tell_news(path, shadow, &since);
         if (!step(pid))
             return false;
     }
