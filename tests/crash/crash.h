@@ -193,6 +193,7 @@ bool has_lock(const char *name);
 
 void survive(void); /* judge what a death left */
 void work_beside(void);
+void get_ready_to_mend(void);
 void mend(void);              /* what the first of two survivors does */
 void left_begin(void);        /* a directory of our own for temporary files */
 void left_note(pid_t pid);    /* what a victim has open, before it dies */

@@ -59,7 +59,8 @@ static void take_one(size_t size, bool must)
     if (ptr)
         note_block(ptr, size);
     else if (must)
-        find("a small allocation failed beside the victim: %s", mm_error());
+        find("%zu bytes could not be had beside the victim: %s", size,
+             mm_error());
 }
 
 static void give_one(uint64_t *seed, size_t most)

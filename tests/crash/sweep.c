@@ -18,6 +18,7 @@ struct sweep {
     const struct scene *scene;
     struct image start;  /* the scene set up */
     struct image dead;   /* what a victim left */
+    struct image shadow; /* what it looked like a while ago */
     struct path path;    /* of the victim */
     struct path mending; /* of who repairs */
     unsigned char *busy; /* by step: there was something to repair */
@@ -178,10 +179,24 @@ static void die_frozen(struct sweep *sweep, size_t step)
                   goes_on ? "frozen, went on" : "frozen, killed");
 }
 
+static void get_ready(struct stage *stage)
+{
+    (void)stage;
+    get_ready_to_mend();
+}
+
 static void operate_mend(struct stage *stage)
 {
     (void)stage;
     mend();
+}
+
+static size_t count_news(const struct path *path)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < path->count; i++)
+        count += path->news[i];
+    return count;
 }
 
 /* Who repairs what a victim left at STEP dies, too, at some of his steps. */
@@ -201,18 +216,21 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
         return; /* the plain way of dying tells */
 
     image_restore(&sweep->dead);
-    pid = start_victim(NULL, operate_mend, false);
-    bool complete = record_path(pid, &sweep->mending, NULL);
+    pid = start_victim(get_ready, operate_mend, false);
+    bool complete = record_path(pid, &sweep->mending, &sweep->shadow);
     end_victim(pid);
     if (!complete) {
         sweep->row->hangs++;
         show(sweep, &sweep->path, step, "repair does not end");
         return;
     }
-    size_t every = sweep->mending.count / count + 1;
-    for (size_t i = step % every; i < sweep->mending.count; i += every) {
+    size_t every = count_news(&sweep->mending) / count + 1;
+    size_t seen = step % every;
+    for (size_t i = 0; i < sweep->mending.count; i++) {
+        if (!sweep->mending.news[i] || seen++ % every != 0)
+            continue;
         image_restore(&sweep->dead);
-        pid = start_victim(NULL, operate_mend, false);
+        pid = start_victim(get_ready, operate_mend, false);
         enum arrival arrival = run_to(pid, &sweep->mending, i);
         end_victim(pid);
         if (arrival != ARRIVED) {
@@ -294,7 +312,8 @@ static bool record_scene(struct sweep *sweep)
 {
     pid_t pid = start(sweep);
     int before = judge(collect_before);
-    bool complete = before == 0 && record_path(pid, &sweep->path, &sweep->dead);
+    bool complete =
+        before == 0 && record_path(pid, &sweep->path, &sweep->shadow);
     end_victim(pid);
     left_sweep(pid);
     if (before != 0 || judge(collect_after) != 0)
@@ -330,6 +349,7 @@ void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT])
     world_begin(scene);
     image_attach(&sweep.start, report->stage.mm);
     image_attach(&sweep.dead, report->stage.mm);
+    image_attach(&sweep.shadow, report->stage.mm);
     image_save(&sweep.start);
     if (!record_scene(&sweep)) {
         struct row *row = table_add(scene->name, MODE_PLAIN);
