@@ -86,6 +86,7 @@ struct report {
     struct live base;   /* before, and what a peer changed since */
     struct live now;    /* as the survivor found it */
     char *moved;        /* what should have the contents of stage.ptr */
+    bool reused;        /* the peer has stage.ptr now */
     bool frozen;        /* a peer worked meanwhile */
     int state;          /* 0: as before, 1: in between, 2: as after */
     size_t lost;        /* blocks that nobody knows of */

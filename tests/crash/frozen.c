@@ -30,6 +30,15 @@ static void note_block(char *ptr, size_t size)
     size_t at = live->count;
     if (at == LIVE_MAX)
         _exit(1);
+    /* The victim has freed it: it is ours now. */
+    if (ptr == report->stage.ptr)
+        for (size_t i = 0; i < live->count; i++)
+            if (live->blocks[i].ptr == ptr) {
+                report->reused = true;
+                live->blocks[i].size = size;
+                fill(&live->blocks[i]);
+                return;
+            }
     while (at > 0 && live->blocks[at - 1].ptr > ptr) {
         live->blocks[at] = live->blocks[at - 1];
         at--;
@@ -49,8 +58,8 @@ static bool has_inside(const struct block *block, const void *ptr)
 static bool is_ours(const struct block *block)
 {
     const struct stage *stage = &report->stage;
-    return block->ptr != stage->ptr && !has_inside(block, stage->where) &&
-           !has_inside(block, stage->other);
+    return (block->ptr != stage->ptr || report->reused) &&
+           !has_inside(block, stage->where) && !has_inside(block, stage->other);
 }
 
 static void take_one(size_t size, bool must)
@@ -73,10 +82,13 @@ static void give_one(uint64_t *seed, size_t most)
         return;
     errno = 0;
     mm_free(report->stage.mm, block.ptr);
-    if (errno == 0)
+    int error = errno;
+    /* It may be freed although something else had to wait. */
+    if (error == 0 || mm_sizeof(report->stage.mm, block.ptr) == (size_t)-1)
         forget_block(which);
-    else if (errno != ETIMEDOUT)
-        find("a free failed beside the victim: %s", mm_error());
+    if (error != 0 && error != ETIMEDOUT)
+        find("a free failed beside the victim: %s", strerror(error));
+    errno = error;
 }
 
 /* Nobody waits for the user lock, as the victim may have it. */
@@ -98,9 +110,9 @@ void work_beside(void)
     bool full = scene_now->flags & SCENE_FULL;
     mmi_segment_find(stage->mm)->lock.timeout = PEER_MS;
 
-    /* There are free blocks of these. */
-    take_one(48, !full);
-    take_one(100, !full);
+    /* There are free blocks of these, in spans that nobody works in. */
+    take_one(80, !full);
+    take_one(128, !full);
     for (int i = 0; i < 6; i++)
         give_one(&seed, 128);
     try_lock();

@@ -17,6 +17,8 @@ struct heap *heap_of(const struct stage *stage);
 struct heap_hints *hints_of(const struct stage *stage);
 void lift_budget(struct stage *stage);
 void leave_spans(struct stage *stage);
+/* Blocks of sizes that only the peer of a frozen victim uses. */
+void make_peers_sizes(struct stage *stage);
 /* Run WORK in a process that is then killed. */
 void let_die(void (*work)(struct stage *stage), struct stage *stage);
 

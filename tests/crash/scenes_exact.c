@@ -17,6 +17,7 @@ static void set_up_cell(struct stage *stage, size_t size)
         make(stage, 5000);
         make(stage, 48);
     }
+    make_peers_sizes(stage);
     stage->where = (size_t *)(void *)make(stage, 400);
     memset(stage->where, 0, 400);
     if (size == 0)

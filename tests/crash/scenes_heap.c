@@ -123,6 +123,7 @@ static void set_up(struct stage *stage)
     }
     for (int i = 0; i < 70; i++)
         make(stage, 48);
+    make_peers_sizes(stage);
     for (int i = 1; i < 12; i += 3)
         mm_free(stage->mm, some[i]);
 }

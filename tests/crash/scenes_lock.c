@@ -16,6 +16,7 @@ static void set_up(struct stage *stage)
         make(stage, 100);
         make(stage, 5000);
     }
+    make_peers_sizes(stage);
     stage->size = 100;
 }
 

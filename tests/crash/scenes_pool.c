@@ -30,6 +30,7 @@ static void set_up(struct stage *stage)
         make(stage, 100);
         make(stage, 5000);
     }
+    make_peers_sizes(stage);
 }
 
 static void choose(struct stage *stage)

@@ -95,12 +95,14 @@ static void find_missing(struct difference *d)
         const struct block *was = &report->base.blocks[i];
         const struct block *is = find_block(&report->now, was->ptr);
         const struct block *then = find_block(&report->after, was->ptr);
-        bool goes = !then && find_block(&report->before, was->ptr);
-        bool ours = was->ptr == stage->ptr;
+        bool ours = was->ptr == stage->ptr && !report->reused;
+        bool goes = !then && find_block(&report->before, was->ptr) &&
+                    (ours || was->ptr != stage->ptr);
         d->removed += goes;
         d->missing += !is;
         if (!is && !goes && !(ours && report->frozen))
-            find("the block %p was lost", (void *)was->ptr);
+            find("the block %p of %zu bytes was lost", (void *)was->ptr,
+                 was->size);
         if (!is || !ours) {
             if (is && is->size != was->size)
                 find("the block %p has another size", (void *)was->ptr);
@@ -136,8 +138,8 @@ static void find_extra(struct difference *d)
             find("a new block has %zu bytes", is->size);
     }
     size_t most = d->added;
-    if (report->frozen && most == 0 && stage->ptr && stage->size)
-        most = 1;
+    if (report->frozen && most == 0 && stage->size)
+        most = 1; /* it may find more, or less, than it would have alone */
     /* Who dies while he frees what another one left behind, leaves that. */
     if (scene_now->flags & SCENE_DEAD)
         most++;
@@ -165,6 +167,9 @@ static void judge_live(void)
     if (report->lost > 1)
         find("%zu blocks were lost", report->lost);
 
+    if (report->frozen && report->ended && report->stage.result &&
+        !find_block(&report->now, report->stage.result))
+        find("what the victim got is not there");
     bool done =
         d.missing == d.removed && d.extra >= d.added && d.resized == d.resizes;
     bool begun = d.missing > 0 || d.extra > 0 || d.resized || d.resizing;
@@ -182,8 +187,8 @@ static void judge_cell(void)
     report->lost = 0;
     for (size_t i = 0; i < report->now.count; i++) {
         const char *ptr = report->now.blocks[i].ptr;
-        if (ptr != named &&
-            (ptr == stage->ptr || !find_block(&report->base, ptr)))
+        bool ours = ptr == stage->ptr && !report->reused;
+        if (ptr != named && (ours || !find_block(&report->base, ptr)))
             report->lost++;
     }
     if (report->lost > 0)

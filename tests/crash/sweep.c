@@ -145,6 +145,7 @@ static void die_plainly(struct sweep *sweep, size_t step)
         sweep->busy[step] = is_busy();
     report->base = report->before;
     report->frozen = false;
+    report->reused = false;
     report->seed = options.seed + step;
     if (count_verdict(sweep, &sweep->path, step, "killed"))
         check_order(sweep, step);
@@ -157,6 +158,7 @@ static void die_frozen(struct sweep *sweep, size_t step)
         return;
     report->base = report->before;
     report->frozen = true;
+    report->reused = false;
     report->seed = options.seed + step;
     if (judge(work_beside) != 0) {
         sweep->row->points++;
@@ -209,6 +211,7 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
     image_save(&sweep->dead);
     report->base = report->before;
     report->frozen = false;
+    report->reused = false;
     report->seed = options.seed + step;
     int verdict = judge(survive);
     int state = report->state;

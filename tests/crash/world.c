@@ -80,6 +80,14 @@ char *make(struct stage *stage, size_t size)
     return ptr;
 }
 
+void make_peers_sizes(struct stage *stage)
+{
+    for (int i = 0; i < 3; i++) {
+        make(stage, 80);
+        make(stage, 128);
+    }
+}
+
 /* A small generator of repeatable numbers (xorshift64*, Vigna 2016). */
 uint64_t next_random(uint64_t *state)
 {
