@@ -197,6 +197,7 @@ void work_beside(void);
 void get_ready_to_mend(void);
 void mend(void);              /* what the first of two survivors does */
 void left_begin(void);        /* a directory of our own for temporary files */
+void left_mark(void);         /* before victims of a scene */
 void left_note(pid_t pid);    /* what a victim has open, before it dies */
 size_t left_sweep(pid_t pid); /* remove what it made; how much there was */
 void left_end(void);

@@ -79,6 +79,15 @@ static void count_finding(struct sweep *sweep, const struct path *path,
     show(sweep, path, step, "afterwards");
 }
 
+static size_t end_and_sweep(const struct sweep *sweep, pid_t pid)
+{
+    bool creates = sweep->scene->flags & SCENE_CREATES;
+    if (creates)
+        left_note(pid);
+    end_victim(pid);
+    return creates ? left_sweep(pid) : 0;
+}
+
 /* Bring a new victim to STEP; 0 if it does not get there. */
 static pid_t bring_to(struct sweep *sweep, size_t step)
 {
@@ -90,8 +99,7 @@ static pid_t bring_to(struct sweep *sweep, size_t step)
         arrival = run_to(pid, &sweep->path, step);
     if (arrival == ARRIVED)
         return pid;
-    end_victim(pid);
-    left_sweep(pid);
+    sweep->row->left += end_and_sweep(sweep, pid);
     sweep->row->points++;
     sweep->row->hangs += arrival == HANGS;
     sweep->row->missed += arrival != HANGS;
@@ -105,12 +113,7 @@ static pid_t bring_to(struct sweep *sweep, size_t step)
 
 static void kill_it(struct sweep *sweep, pid_t pid)
 {
-    bool creates = sweep->scene->flags & SCENE_CREATES;
-    if (creates)
-        left_note(pid);
-    end_victim(pid);
-    if (creates)
-        sweep->row->left += left_sweep(pid);
+    sweep->row->left += end_and_sweep(sweep, pid);
 }
 
 /* --- the ways of dying
@@ -317,8 +320,7 @@ static bool record_scene(struct sweep *sweep)
     int before = judge(collect_before);
     bool complete =
         before == 0 && record_path(pid, &sweep->path, &sweep->shadow);
-    end_victim(pid);
-    left_sweep(pid);
+    end_and_sweep(sweep, pid);
     if (before != 0 || judge(collect_after) != 0)
         diag("%s: %s", sweep->scene->name, report->finding);
     else if (!complete)
@@ -350,6 +352,7 @@ void sweep_scene(const struct scene *scene, const bool modes[MODE_COUNT])
     static struct sweep sweep;
     sweep.scene = scene;
     world_begin(scene);
+    left_mark();
     image_attach(&sweep.start, report->stage.mm);
     image_attach(&sweep.dead, report->stage.mm);
     image_attach(&sweep.shadow, report->stage.mm);
