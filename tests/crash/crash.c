@@ -6,7 +6,7 @@
  *   crash.t [--all] [--lock=NAME,...] [--scene=TEXT]
  * [--mode=plain,frozen,double]
  *           [--limit=POINTS] [--pairs=N] [--threads] [--no-robust] [--seed=N]
- *           [--markdown=FILE] [--list]
+ *           [--patience=SECONDS] [--stop] [--markdown=FILE] [--list]
  *
  * Without arguments it takes a selection of instructions that changes with the
  * seed; `make crash-sweep` takes all.
@@ -30,7 +30,7 @@ enum {
     PAIRS_ALL = 1500,
 };
 
-struct options options = {.shm = "MEMFD", .robust = true};
+struct options options = {.shm = "MEMFD", .robust = true, .patience = PATIENCE};
 
 static const struct scene *const tables[] = {heap_scenes, exact_scenes,
                                              lock_scenes, pool_scenes};
@@ -90,6 +90,8 @@ static void read_argument(const char *argument)
         all = true;
     else if (strcmp(argument, "--list") == 0)
         lists = true;
+    else if (strcmp(argument, "--stop") == 0)
+        options.stops = true;
     else if (strcmp(argument, "--threads") == 0)
         options.threads = true;
     else if (strcmp(argument, "--no-robust") == 0)
@@ -101,6 +103,8 @@ static void read_argument(const char *argument)
         return;
     else if (takes(argument, "--limit", &value))
         options.limit = strtoul(value, NULL, 10);
+    else if (takes(argument, "--patience", &value))
+        options.patience = (unsigned)strtoul(value, NULL, 10);
     else if (takes(argument, "--pairs", &value))
         options.pairs = strtoul(value, NULL, 10);
     else if (takes(argument, "--seed", &value))

@@ -23,7 +23,7 @@ enum {
     POOL_SIZE = 600 << 10,
     LIVE_MAX = 4096,
     TAKEN_MAX = 64,
-    PATIENCE = 20, /* seconds until a process counts as hanging */
+    PATIENCE = 20, /* seconds until a process counts as hanging, usually */
 };
 
 struct block {
@@ -39,16 +39,16 @@ struct live {
 /* --- scenes --------------------------------------------------------------- */
 
 enum scene_flags {
-    SCENE_RESET = 1,   /* nobody may work beside it */
-    SCENE_FULL = 2,    /* small allocations may fail beside it */
-    SCENE_LOCKED = 4,  /* the victim has the user lock before or after */
-    SCENE_CREATES = 8, /* the victim makes or gives up a pool */
-    SCENE_EXACT = 16,  /* nothing may be lost at all */
-    SCENE_ALONE = 32,  /* a thread that reads beside it would block it */
-    SCENE_FUTEX = 64,  /* needs more of a lock than others promise */
-    SCENE_SHM = 128,   /* differs by shared-memory variant */
-    SCENE_DEAD = 256,  /* there is a dead thread with blocks */
-    SCENE_SLOW = 512,  /* so long that a selection is enough */
+    SCENE_RESET = 1,    /* nobody may work beside it */
+    SCENE_FULL = 2,     /* small allocations may fail beside it */
+    SCENE_LOCKED = 4,   /* the victim has the user lock before or after */
+    SCENE_CREATES = 8,  /* the victim makes or gives up a pool */
+    SCENE_EXACT = 16,   /* nothing may be lost at all */
+    SCENE_ALONE = 32,   /* a thread that reads beside it would block it */
+    SCENE_SHM = 128,    /* differs by shared-memory variant */
+    SCENE_DEAD = 256,   /* there is a dead thread with blocks */
+    SCENE_WRITES = 512, /* the victim is the writer at the mark, ... */
+    SCENE_WROTE = 1024, /* ... or at the end */
 };
 
 /* What an operation is about.  Lies in memory that all processes share. */
@@ -106,10 +106,12 @@ enum mode { MODE_PLAIN, MODE_FROZEN, MODE_DOUBLE, MODE_COUNT };
 struct options {
     const char *lock; /* a variant */
     const char *shm;
-    bool threads; /* victim and survivor have a second thread */
-    bool robust;  /* the kernel helps with robust lists */
-    size_t limit; /* points of a scene, 0: all */
-    size_t pairs; /* double kills of a scene */
+    bool threads;      /* victim and survivor have a second thread */
+    bool robust;       /* the kernel helps with robust lists */
+    bool stops;        /* at the first finding */
+    unsigned patience; /* seconds until a process counts as hanging */
+    size_t limit;      /* points of a scene, 0: all */
+    size_t pairs;      /* double kills of a scene */
     uint64_t seed;
 };
 extern struct options options;

@@ -121,29 +121,34 @@ static void do_malloc(struct stage *stage)
     stage->result = mm_malloc(stage->mm, stage->size);
 }
 
-enum { ALONE = SCENE_LOCKED | SCENE_ALONE };
+enum {
+    ALONE = SCENE_LOCKED | SCENE_ALONE,
+    BECOMES = ALONE | SCENE_WROTE,
+    STAYS = BECOMES | SCENE_WRITES,
+    LEAVES = ALONE | SCENE_WRITES,
+};
 
 const struct scene lock_scenes[] = {
     {"lock RD", SCENE_LOCKED, set_up, warm_up, do_read},
     {"lock RD, first call", SCENE_LOCKED, set_up, NULL, do_read},
-    {"lock RW", ALONE, set_up, warm_up, do_write},
-    {"lock RW, first call", ALONE, set_up, NULL, do_write},
-    {"trylock RW", ALONE, set_up, warm_up, do_try_write},
-    {"timedlock RW", ALONE, set_up, warm_up, do_timed_write},
+    {"lock RW", BECOMES, set_up, warm_up, do_write},
+    {"lock RW, first call", BECOMES, set_up, NULL, do_write},
+    {"trylock RW", BECOMES, set_up, warm_up, do_try_write},
+    {"timedlock RW", BECOMES, set_up, warm_up, do_timed_write},
     {"unlock RD", SCENE_LOCKED, set_up, warm_up_read, do_unlock},
-    {"unlock RW", ALONE, set_up, warm_up_write, do_unlock},
+    {"unlock RW", LEAVES, set_up, warm_up_write, do_unlock},
     {"unlock, not locked", SCENE_LOCKED, set_up, warm_up, do_unlock},
-    {"upgrade", ALONE, set_up, warm_up_read, do_write},
-    {"unlock, upgraded", ALONE, set_up, warm_up_upgraded, do_unlock},
+    {"upgrade", BECOMES, set_up, warm_up_read, do_write},
+    {"unlock, upgraded", LEAVES, set_up, warm_up_upgraded, do_unlock},
     {"lock RD in RD", SCENE_LOCKED, set_up, warm_up_read, do_read},
-    {"lock RW in RW", ALONE, set_up, warm_up_write, do_write},
-    {"lock RD in RW", ALONE, set_up, warm_up_write, do_read},
-    {"lock RW, dead writer", ALONE, set_up_dead_writer, NULL, do_write},
+    {"lock RW in RW", STAYS, set_up, warm_up_write, do_write},
+    {"lock RD in RW", STAYS, set_up, warm_up_write, do_read},
+    {"lock RW, dead writer", STAYS, set_up_dead_writer, NULL, do_write},
     {"lock RD, dead writer", SCENE_LOCKED, set_up_dead_writer, NULL, do_read},
-    {"lock RW, dead reader", ALONE, set_up_dead_reader, NULL, do_write},
+    {"lock RW, dead reader", BECOMES, set_up_dead_reader, NULL, do_write},
     {"lock state", SCENE_LOCKED, set_up, warm_up, do_state},
     {"lock state, dead writer", SCENE_LOCKED, set_up_dead_writer, NULL,
      do_state},
-    {"malloc, locked", ALONE, set_up, warm_up_write_and_use, do_malloc},
+    {"malloc, locked", STAYS, set_up, warm_up_write_and_use, do_malloc},
     {NULL},
 };

@@ -96,6 +96,7 @@ const struct scene pool_scenes[] = {
     {"create, named", SCENE_CREATES | SCENE_SHM, set_up, choose, create_named},
     {"create, raw", SCENE_CREATES | SCENE_SHM, set_up, choose, create_core},
     {"destroy", SCENE_CREATES | SCENE_SHM, set_up, choose_and_create, destroy},
-    {"destroy, by a child", SCENE_RESET, set_up, warm_up, destroy_main},
+    {"destroy, by a child", SCENE_RESET | SCENE_ALONE, set_up, warm_up,
+     destroy_main},
     {NULL},
 };

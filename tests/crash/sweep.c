@@ -136,6 +136,14 @@ static void check_order(struct sweep *sweep, size_t step)
         count_finding(sweep, &sweep->path, step,
                       "its death is told now and then");
     sweep->died = report->owner_died;
+    unsigned flags = sweep->scene->flags;
+    bool wrote = (step == 0 && flags & SCENE_WRITES) ||
+                 (step == sweep->path.count && flags & SCENE_WROTE);
+    if (wrote && !report->owner_died)
+        count_finding(sweep, &sweep->path, step, "nobody is told of its death");
+    if (!(flags & SCENE_LOCKED) && !options.threads && report->owner_died)
+        count_finding(sweep, &sweep->path, step,
+                      "a death is told that does not matter");
 }
 
 static void die_plainly(struct sweep *sweep, size_t step)
@@ -196,6 +204,11 @@ static void operate_mend(struct stage *stage)
     mend();
 }
 
+static bool is_enough(const struct sweep *sweep)
+{
+    return options.stops && sweep->row->hangs + sweep->row->corruptions > 0;
+}
+
 static size_t count_news(const struct path *path)
 {
     size_t count = 0;
@@ -233,7 +246,7 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
     size_t every = count_news(&sweep->mending) / count + 1;
     size_t seen = step % every;
     for (size_t i = 0; i < sweep->mending.count; i++) {
-        if (!sweep->mending.news[i] || seen++ % every != 0)
+        if (!sweep->mending.news[i] || seen++ % every != 0 || is_enough(sweep))
             continue;
         image_restore(&sweep->dead);
         pid = start_victim(get_ready, operate_mend, false);
@@ -262,10 +275,11 @@ static void sweep_points(struct sweep *sweep,
     for (size_t i = 0; i < sweep->count; i += every) {
         /* Another one of each group in each run, but the very first. */
         size_t point = i == 0 ? 0 : i + options.seed % every;
-        if (point < sweep->count)
+        if (point < sweep->count && !is_enough(sweep))
             die(sweep, sweep->points[point]);
     }
-    die(sweep, sweep->path.count);
+    if (!is_enough(sweep))
+        die(sweep, sweep->path.count);
 }
 
 static void sweep_double(struct sweep *sweep)

@@ -108,7 +108,7 @@ pid_t start_victim(void (*warm_up)(struct stage *),
         bail("fork: %s", strerror(errno));
     if (pid == 0) {
         signal(SIGALRM, SIG_DFL);
-        alarm(2 * PATIENCE);
+        alarm(2 * options.patience);
         if (ptrace(PTRACE_TRACEME, 0, NULL, NULL) < 0)
             _exit(NO_TRACE);
         if (warm_up)

@@ -142,8 +142,8 @@ void world_begin(const struct scene *scene)
     char text[128];
     scene_now = scene;
     memset(report, 0, sizeof *report);
-    snprintf(text, sizeof text, "shm=MMANON,lock=%s,lock.timeout=%d",
-             options.lock, 1000 * PATIENCE / 2);
+    snprintf(text, sizeof text, "shm=MMANON,lock=%s,lock.timeout=%u",
+             options.lock, 500 * options.patience);
     struct stage *stage = &report->stage;
     if (mm_options(text) < 0 || !(stage->mm = mm_create(POOL_SIZE, NULL)))
         bail("cannot create a pool with %s: %s", text, mm_error());
@@ -169,7 +169,7 @@ int judge(void (*work)(void))
         bail("fork: %s", strerror(errno));
     if (pid == 0) {
         signal(SIGALRM, SIG_DFL);
-        alarm(PATIENCE);
+        alarm(options.patience);
         work();
         _exit(0);
     }
