@@ -19,7 +19,7 @@
 
 /* What can be switched on, and the mistake. */
 #define MUTANT_LIST(X)                                                         \
-    X(heap_repair_no_bins)     /* repair leaves the bins as they are */        \
+    X(heap_repair_no_bins)     /* repair does not fill the bins */             \
     X(heap_repair_keeps_shut)  /* repair does not open closed words */         \
     X(heap_rest_late)          /* a run is committed before its remainder */   \
     X(heap_extend_size_first)  /* the size grows before the pages are there */ \
@@ -29,12 +29,8 @@
     X(heap_reset_keeps_words)  /* a reset leaves the words of spans open */    \
     X(heap_mark_early)         /* a dead owner's mark is free too early */     \
     X(heap_size_late)          /* the bit of a freed block before its size */  \
-    X(lock_reader_stays)       /* dead readers are not shown out */            \
-    X(lock_owner_unproven) /* owners are replaced without proof of death */    \
-    X(lock_waiters_lost)   /* a release forgets those who sleep */             \
-    X(lock_upgrade_unsaid) /* an upgrade is not announced */                   \
-    X(lock_death_untold)   /* nobody is told that a writer died */             \
-    X(lock_no_undo)        /* semaphores are taken without undo */
+    X(heap_words_first)        /* words are open before there is a span */     \
+    X(lock_no_undo)            /* semaphores are taken without undo */
 
 #ifdef MMI_TEST_BUILD
 

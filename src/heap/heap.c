@@ -58,7 +58,7 @@ int mmi_heap_enter(struct heap *heap)
 {
     if (mmi_heap_enter_to_look(heap) < 0)
         return -1;
-    set(&heap->control->busy, 1);
+    set(&heap->control->busy, MUTANT(heap_busy_never) ? 0 : 1);
     atomic_thread_fence(memory_order_release);
     FAULT_POINT("heap.busy");
     return 0;
@@ -302,6 +302,8 @@ static int resize_run(struct heap *heap, size_t unit, size_t size)
         return mmi_heap_fail_no_allocation();
     size_t length = units_for(heap, size);
     bool failed = false;
+    if (MUTANT(heap_extend_size_first))
+        put(&heap->entries[unit].link, size);
     if (length > run.length &&
         !mmi_heap_run_extend(heap, &run, length, &failed))
         return failed ? -1 : 0;

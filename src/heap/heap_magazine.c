@@ -185,6 +185,9 @@ bool mmi_heap_magazine_sweep(struct heap *heap)
     uint32_t found = find_dead(heap, &dead);
     if (found == 0)
         return false;
+    for (uint32_t i = 0; MUTANT(heap_mark_early) && i < heap->owner_count; i++)
+        if (dead.bits[i / 64] >> i % 64 & 1)
+            atomic_store(&heap->owners[i], 0);
     size_t blocks = 0;
     struct run run;
     for (size_t unit = 0; unit < heap->unit_count && run_read(heap, unit, &run);

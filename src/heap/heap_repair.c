@@ -28,7 +28,7 @@ static int finish_reset(struct heap *heap)
     for (size_t unit = 0; unit < heap->unit_count; unit += run.length) {
         if (!run_read(heap, unit, &run))
             return mmi_heap_fail_damaged(heap, unit);
-        if (run.kind == KIND_SMALL)
+        if (run.kind == KIND_SMALL && !MUTANT(heap_reset_keeps_words))
             mmi_heap_span_close_words(heap, &run);
         if (run.kind != KIND_FREE)
             put(&heap->entries[unit].head,
@@ -66,10 +66,12 @@ int mmi_heap_mend(struct heap *heap)
             return mmi_heap_fail_damaged(heap, unit);
         if (run.kind == KIND_FREE) {
             merge_following(heap, &run);
-            mmi_heap_run_insert(heap, unit, run.length);
+            if (!MUTANT(heap_repair_no_bins))
+                mmi_heap_run_insert(heap, unit, run.length);
         } else if (run.kind == KIND_LARGE) {
             mmi_heap_run_write_end(heap, unit, run.length);
-        } else if (mmi_heap_span_open_words(heap, &run)) {
+        } else if (!MUTANT(heap_repair_keeps_shut) &&
+                   mmi_heap_span_open_words(heap, &run)) {
             mmi_heap_space_set(heap, run.class, unit);
         }
     }

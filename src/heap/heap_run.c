@@ -291,6 +291,8 @@ void mmi_heap_run_commit(struct heap *heap, const struct run *run,
                          size_t length, unsigned kind, unsigned class)
 {
     size_t rest = run->length - length;
+    if (MUTANT(heap_rest_late))
+        put(&heap->entries[run->unit].head, entry_make(kind, class, length));
     if (rest > 0)
         put(&heap->entries[run->unit + length].head,
             entry_make(KIND_FREE, 0, rest));
@@ -336,6 +338,8 @@ size_t mmi_heap_run_release(struct heap *heap, size_t unit)
         }
     }
     note_change(heap);
+    if (MUTANT(heap_busy_early))
+        put(&heap->control->busy, 0);
     mmi_heap_run_insert(heap, unit, length);
     return unit + length;
 }
@@ -365,6 +369,8 @@ void mmi_heap_run_shorten(struct heap *heap, const struct run *run,
                           size_t length)
 {
     size_t rest = run->unit + length;
+    if (MUTANT(heap_shorten_head_first))
+        put(&heap->entries[run->unit].head, entry_make(KIND_LARGE, 0, length));
     put(&heap->entries[rest].head,
         entry_make(KIND_FREE, 0, run->length - length));
     mmi_heap_run_write_end(heap, run->unit, length);

@@ -217,6 +217,10 @@ static void open_span(struct heap *heap, const struct heap_hints *hints,
     for (size_t i = 1; i < length; i++)
         set(&heap->entries[run->unit + i].head, entry_cont(head, i));
     set(&heap->users[run->unit], hints->self);
+    if (MUTANT(heap_words_first))
+        mmi_heap_span_open_words(
+            heap,
+            &(struct run){.unit = run->unit, .length = length, .class = class});
     mmi_heap_run_commit(heap, run, length, KIND_SMALL, class);
     run->length = length;
     run->class = class;
@@ -395,7 +399,8 @@ int mmi_heap_block_give(struct heap *heap, struct heap_hints *hints,
 {
     struct heap_hint *hint = hints ? &hints->small[place->class] : NULL;
     uint64_t bit = UINT64_C(1) << place->bit;
-    set(place->size, 0);
+    if (!MUTANT(heap_size_late))
+        set(place->size, 0);
     FAULT_POINT("heap.small.unsized");
     bool hinted = hint && &heap->words[hint->word] == place->word;
     uint64_t word = hinted ? hint->last : get(place->word);
@@ -410,6 +415,8 @@ int mmi_heap_block_give(struct heap *heap, struct heap_hints *hints,
                 EINVAL, "mm:alloc: chunk of memory already in free list");
         word = get(place->word);
     }
+    if (MUTANT(heap_size_late))
+        set(place->size, 0);
     FAULT_POINT("heap.small.freed");
     if (hinted)
         hint->last = word | bit;

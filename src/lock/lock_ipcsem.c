@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/fail.h"
+#include "base/fault.h"
 #include "lock/lock.h"
 #include "lock/lock_wait.h"
 
@@ -90,8 +91,9 @@ static int operate(const struct set *set, struct sembuf *operations,
 
 static struct sembuf change(unsigned short which, int by)
 {
-    return (struct sembuf){
-        .sem_num = which, .sem_op = (short)by, .sem_flg = SEM_UNDO};
+    return (struct sembuf){.sem_num = which,
+                           .sem_op = (short)by,
+                           .sem_flg = MUTANT(lock_no_undo) ? 0 : SEM_UNDO};
 }
 
 static int upgrade(struct set *set, const struct timespec *deadline)

@@ -36,3 +36,6 @@ CRASH =
 crash-sweep: tests/crash/crash.t
 	$(AM_V_at)tests/crash/crash.t --all $(CRASH)
 .PHONY: crash-sweep
+
+TESTS += tests/crash/mutants.sh
+EXTRA_DIST += tests/crash/mutants.sh

@@ -12,7 +12,7 @@
 #include "../tap.h"
 #include "crash.h"
 
-enum { SHOWN_MAX = 3, MEND_POINTS = 24 };
+enum { SHOWN_MAX = 3, TRY_MAX = 4, MEND_POINTS = 24 };
 
 struct sweep {
     const struct scene *scene;
@@ -88,18 +88,21 @@ static size_t end_and_sweep(const struct sweep *sweep, pid_t pid)
     return creates ? left_sweep(pid) : 0;
 }
 
-/* Bring a new victim to STEP; 0 if it does not get there. */
+/* Bring a new victim to STEP; 0 if it does not get there.  Where its number
+ * makes a difference, another one may. */
 static pid_t bring_to(struct sweep *sweep, size_t step)
 {
-    pid_t pid = start(sweep);
-    enum arrival arrival = ARRIVED;
-    if (step == sweep->path.count)
-        arrival = let_go(pid) ? ARRIVED : HANGS;
-    else
-        arrival = run_to(pid, &sweep->path, step);
-    if (arrival == ARRIVED)
-        return pid;
-    sweep->row->left += end_and_sweep(sweep, pid);
+    enum arrival arrival = LOST_WAY;
+    for (int tries = 0; tries < TRY_MAX && arrival != HANGS; tries++) {
+        pid_t pid = start(sweep);
+        if (step == sweep->path.count)
+            arrival = let_go(pid) ? ARRIVED : HANGS;
+        else
+            arrival = run_to(pid, &sweep->path, step);
+        if (arrival == ARRIVED)
+            return pid;
+        sweep->row->left += end_and_sweep(sweep, pid);
+    }
     sweep->row->points++;
     sweep->row->hangs += arrival == HANGS;
     sweep->row->missed += arrival != HANGS;
@@ -248,10 +251,13 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
     for (size_t i = 0; i < sweep->mending.count; i++) {
         if (!sweep->mending.news[i] || seen++ % every != 0 || is_enough(sweep))
             continue;
-        image_restore(&sweep->dead);
-        pid = start_victim(get_ready, operate_mend, false);
-        enum arrival arrival = run_to(pid, &sweep->mending, i);
-        end_victim(pid);
+        enum arrival arrival = LOST_WAY;
+        for (int tries = 0; tries < TRY_MAX && arrival != ARRIVED; tries++) {
+            image_restore(&sweep->dead);
+            pid = start_victim(get_ready, operate_mend, false);
+            arrival = run_to(pid, &sweep->mending, i);
+            end_victim(pid);
+        }
         if (arrival != ARRIVED) {
             sweep->row->points++;
             sweep->row->missed++;
