@@ -158,7 +158,7 @@ static void sweep_lock(const char *lock, const bool modes[MODE_COUNT])
             strcmp(lock, "FUTEX") == 0 ? LIMIT_FUTEX : LIMIT_DEFAULT;
     for (size_t t = 0; t < sizeof tables / sizeof *tables; t++) {
         for (const struct scene *scene = tables[t]; scene->name; scene++) {
-            if (!is_possible(scene))
+            if (!is_possible(scene) || (options.stops && tap_failed > 0))
                 continue;
             if (lists)
                 diag("%s", scene->name);

@@ -160,7 +160,7 @@ struct path {
 enum arrival { ARRIVED, ENDED, LOST_WAY, HANGS };
 
 /* Start a process that waits at its mark, after WARM_UP, for OPERATE; HELPED:
- * by a second thread, which is not traced. */
+ * by a second thread, which is not traced.  0: it does not get there. */
 pid_t start_victim(void (*warm_up)(struct stage *),
                    void (*operate)(struct stage *), bool helped);
 /* Let it run to its end one by one, and note the way.  SHADOW, if given, tells

@@ -95,13 +95,16 @@ static pid_t bring_to(struct sweep *sweep, size_t step)
     enum arrival arrival = LOST_WAY;
     for (int tries = 0; tries < TRY_MAX && arrival != HANGS; tries++) {
         pid_t pid = start(sweep);
-        if (step == sweep->path.count)
+        if (pid == 0)
+            arrival = HANGS;
+        else if (step == sweep->path.count)
             arrival = let_go(pid) ? ARRIVED : HANGS;
         else
             arrival = run_to(pid, &sweep->path, step);
         if (arrival == ARRIVED)
             return pid;
-        sweep->row->left += end_and_sweep(sweep, pid);
+        if (pid != 0)
+            sweep->row->left += end_and_sweep(sweep, pid);
     }
     sweep->row->points++;
     sweep->row->hangs += arrival == HANGS;
@@ -239,8 +242,10 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
 
     image_restore(&sweep->dead);
     pid = start_victim(get_ready, operate_mend, false);
-    bool complete = record_path(pid, &sweep->mending, &sweep->shadow);
-    end_victim(pid);
+    bool complete =
+        pid != 0 && record_path(pid, &sweep->mending, &sweep->shadow);
+    if (pid != 0)
+        end_victim(pid);
     if (!complete) {
         sweep->row->hangs++;
         show(sweep, &sweep->path, step, "repair does not end");
@@ -255,6 +260,8 @@ static void die_mending(struct sweep *sweep, size_t step, size_t count)
         for (int tries = 0; tries < TRY_MAX && arrival != ARRIVED; tries++) {
             image_restore(&sweep->dead);
             pid = start_victim(get_ready, operate_mend, false);
+            if (pid == 0)
+                continue;
             arrival = run_to(pid, &sweep->mending, i);
             end_victim(pid);
         }
@@ -337,6 +344,8 @@ static void collect_after(void)
 static bool record_scene(struct sweep *sweep)
 {
     pid_t pid = start(sweep);
+    if (pid == 0)
+        return false;
     int before = judge(collect_before);
     bool complete =
         before == 0 && record_path(pid, &sweep->path, &sweep->shadow);

@@ -81,8 +81,8 @@ static bool stops_with(pid_t pid, int signal)
     return WIFSTOPPED(status) && WSTOPSIG(status) == signal;
 }
 
-/* It is at its mark, or says why not. */
-static void wait_for_mark(pid_t pid)
+/* Is it at its mark? */
+static bool wait_for_mark(pid_t pid)
 {
     int status;
     pid_t got;
@@ -93,9 +93,10 @@ static void wait_for_mark(pid_t pid)
         bail("waitpid: %s", strerror(errno));
     if (WIFEXITED(status) && WEXITSTATUS(status) == NO_TRACE)
         skip_all("this system does not let a process trace its children");
-    if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGSTOP)
+    if (WIFEXITED(status) || WIFSIGNALED(status))
         bail("the victim did not get to its mark: status %#x",
              (unsigned)status);
+    return WSTOPSIG(status) == SIGSTOP;
 }
 
 pid_t start_victim(void (*warm_up)(struct stage *),
@@ -121,8 +122,10 @@ pid_t start_victim(void (*warm_up)(struct stage *),
         for (;;)
             stop_at_mark();
     }
-    wait_for_mark(pid);
-    return pid;
+    if (wait_for_mark(pid))
+        return pid;
+    end_victim(pid);
+    return 0;
 }
 
 static bool step(pid_t pid)

@@ -248,9 +248,12 @@ void let_die(void (*work)(struct stage *stage), struct stage *stage)
     if (pid < 0)
         bail("fork: %s", strerror(errno));
     if (pid == 0) {
+        signal(SIGALRM, SIG_DFL);
+        alarm(options.patience);
         work(stage);
         kill(getpid(), SIGKILL);
     }
-    if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status))
+    if (waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status) ||
+        WTERMSIG(status) != SIGKILL)
         bail("cannot set %s up: nobody died", scene_now->name);
 }
