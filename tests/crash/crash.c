@@ -24,8 +24,8 @@
 #include "crash.h"
 
 enum {
-    LIMIT_DEFAULT = 24, /* points of a scene, ... */
-    LIMIT_FUTEX = 80,   /* ... and with the default lock */
+    LIMIT_DEFAULT = 12, /* points of a scene, ... */
+    LIMIT_FUTEX = 40,   /* ... and with the default lock */
     PAIRS_DEFAULT = 8,
     PAIRS_ALL = 1500,
 };
@@ -123,8 +123,18 @@ void tell_row(const struct row *row)
        row->missed, row->lost, row->seconds);
 }
 
+/* All scenes for the default lock; for the others those about locks, and some
+ * that have to do with theirs. */
+static bool is_selected(const struct scene *scene)
+{
+    return all || wanted_scene || strcmp(options.lock, "FUTEX") == 0 ||
+           scene->flags & (SCENE_EACH | SCENE_LOCKED);
+}
+
 static bool is_possible(const struct scene *scene)
 {
+    if (!is_selected(scene))
+        return false;
     if (wanted_scene && !strstr(scene->name, wanted_scene))
         return false;
     /* Its reader would block the victim. */
@@ -134,8 +144,13 @@ static bool is_possible(const struct scene *scene)
 static void sweep_variants(const struct scene *scene,
                            const bool modes[MODE_COUNT])
 {
+    bool some[MODE_COUNT];
+    memcpy(some, modes, sizeof some);
+    /* Each record of a repair takes a while. */
+    if (!all && !wanted_scene && !(scene->flags & SCENE_EACH))
+        some[MODE_DOUBLE] = false;
     if (!(scene->flags & SCENE_SHM) || strcmp(options.lock, "FUTEX") != 0) {
-        sweep_scene(scene, modes);
+        sweep_scene(scene, some);
         return;
     }
     for (size_t i = 0; i < sizeof shm_names / sizeof *shm_names; i++) {
@@ -144,7 +159,7 @@ static void sweep_variants(const struct scene *scene,
             skips_variant(shm_names[i]))
             continue;
         options.shm = shm_names[i];
-        sweep_scene(scene, modes);
+        sweep_scene(scene, some);
     }
     options.shm = "MEMFD";
 }

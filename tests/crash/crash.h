@@ -45,6 +45,7 @@ enum scene_flags {
     SCENE_CREATES = 8,  /* the victim makes or gives up a pool */
     SCENE_EXACT = 16,   /* nothing may be lost at all */
     SCENE_ALONE = 32,   /* a thread that reads beside it would block it */
+    SCENE_EACH = 64,    /* in the selection for each lock */
     SCENE_SHM = 128,    /* differs by shared-memory variant */
     SCENE_DEAD = 256,   /* there is a dead thread with blocks */
     SCENE_WRITES = 512, /* the victim is the writer at the mark, ... */

@@ -92,10 +92,11 @@ static void destroy_main(struct stage *stage)
 }
 
 const struct scene pool_scenes[] = {
-    {"create", SCENE_CREATES | SCENE_SHM, set_up, choose, create},
+    {"create", SCENE_CREATES | SCENE_SHM | SCENE_EACH, set_up, choose, create},
     {"create, named", SCENE_CREATES | SCENE_SHM, set_up, choose, create_named},
     {"create, raw", SCENE_CREATES | SCENE_SHM, set_up, choose, create_core},
-    {"destroy", SCENE_CREATES | SCENE_SHM, set_up, choose_and_create, destroy},
+    {"destroy", SCENE_CREATES | SCENE_SHM | SCENE_EACH, set_up,
+     choose_and_create, destroy},
     {"destroy, by a child", SCENE_RESET | SCENE_ALONE, set_up, warm_up,
      destroy_main},
     {NULL},

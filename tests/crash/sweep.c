@@ -311,10 +311,13 @@ static void sweep_double(struct sweep *sweep)
         options.pairs / 16 < MEND_POINTS ? options.pairs / 16 : MEND_POINTS;
     if (points == 0)
         points = 1;
-    size_t every = candidates / points + 1;
-    size_t seen = options.seed % every;
+    if (points > candidates)
+        points = candidates;
+    size_t every = points > 0 ? candidates / points : 1;
+    size_t seen = 0;
     for (size_t i = 0; i < count; i++)
-        if (sweep->busy[sweep->points[i]] && seen++ % every == 0)
+        if (sweep->busy[sweep->points[i]] &&
+            seen++ % every == options.seed % every && !is_enough(sweep))
             die_mending(sweep, sweep->points[i], options.pairs / points);
 }
 
