@@ -161,6 +161,7 @@ static bool is_harmless(long number)
         SYS_dup3,
         SYS_get_robust_list,
         SYS_restart_syscall,
+        SYS_membarrier,
         SYS_access,
         SYS_faccessat,
     };
