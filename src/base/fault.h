@@ -30,6 +30,13 @@
     X(heap_mark_early)         /* a dead owner's mark is free too early */     \
     X(heap_size_late)          /* the bit of a freed block before its size */  \
     X(heap_words_first)        /* words are open before there is a span */     \
+    X(exact_no_pending)        /* a block taken exactly is not flagged */      \
+    X(exact_no_mark)           /* nor is the size of the one that goes */      \
+    X(exact_intent_late)       /* an intent is noted when all is done */       \
+    X(exact_not_settled)       /* a repair does not settle exact calls */      \
+    X(lock_no_fence)           /* others are not made to execute a fence */    \
+    X(lock_no_rescan)          /* who follows the dead does not look again */  \
+    X(lock_unproven)           /* a holder is dead without proof */            \
     X(lock_no_undo)            /* semaphores are taken without undo */
 
 #ifdef MMI_TEST_BUILD

@@ -146,7 +146,7 @@ static void settle(struct heap *heap, bool mending)
 
 void mmi_heap_exact_mend(struct heap *heap)
 {
-    if (get(&heap->control->intent_cell) != 0)
+    if (get(&heap->control->intent_cell) != 0 && !MUTANT(exact_not_settled))
         settle(heap, true);
 }
 
@@ -162,7 +162,8 @@ static bool take_pending(struct heap *heap, struct heap_hint *hint,
     while (word >> 32 == hint->tag && ((uint32_t)word & hint->mask)) {
         unsigned bit = (unsigned)__builtin_ctz((uint32_t)word & hint->mask);
         char *ptr = hint->first + (size_t)bit * mmi_heap_class_size[class];
-        uint64_t taken = (word & ~(UINT64_C(1) << bit)) | WORD_PENDING;
+        uint64_t taken = (word & ~(UINT64_C(1) << bit)) |
+                         (MUTANT(exact_no_pending) ? 0 : WORD_PENDING);
         put(&heap->control->intent_new, offset_of(heap, ptr));
         if (atomic_compare_exchange_strong(where, &word, taken)) {
             set(&hint->sizes[bit], (uint16_t)exchange->size);
@@ -178,10 +179,14 @@ static bool take_small(struct heap *heap, struct heap_hints *hints,
 {
     unsigned class = class_of(exchange->size);
     struct heap_hint *hint = &hints->small[class];
-    while (!hint->tag || !take_pending(heap, hint, class, exchange))
+    /* Others may take what was found, but not so often, unless they lie. */
+    for (size_t turns = 0; turns < turns_max(heap); turns++) {
+        if (hint->tag && take_pending(heap, hint, class, exchange))
+            return true;
         if (!mmi_heap_small_find(heap, hints, class, &exchange->failed))
             return false;
-    return true;
+    }
+    return false;
 }
 
 static bool take_large(struct heap *heap, struct exchange *exchange)
@@ -225,7 +230,8 @@ static int take_old(struct heap *heap, struct exchange *exchange)
         return mmi_heap_fail_changed();
     put(&heap->control->intent_size, size);
     if (size >= MARK_FIRST ||
-        !atomic_compare_exchange_strong(place.size, &size, MARK_PENDING))
+        (!MUTANT(exact_no_mark) &&
+         !atomic_compare_exchange_strong(place.size, &size, MARK_PENDING)))
         return mmi_heap_fail_no_allocation();
     uint64_t word = get(place.word);
     do {
@@ -243,7 +249,8 @@ static bool exchange_locked(struct heap *heap, struct heap_hints *hints,
     struct control *control = heap->control;
     set(&control->intent_old, exchange->old);
     set(&control->intent_new, 0);
-    put(&control->intent_cell, offset_of(heap, (char *)exchange->cell));
+    if (!MUTANT(exact_intent_late))
+        put(&control->intent_cell, offset_of(heap, (char *)exchange->cell));
     FAULT_POINT("heap.exact.intent");
     bool done =
         exchange->size == 0 ||
@@ -264,6 +271,8 @@ static bool exchange_locked(struct heap *heap, struct heap_hints *hints,
         atomic_store(exchange->cell, exchange->new);
         FAULT_POINT("heap.exact.committed");
     }
+    if (MUTANT(exact_intent_late))
+        put(&control->intent_cell, offset_of(heap, (char *)exchange->cell));
     settle(heap, false);
     return done;
 }

@@ -129,6 +129,13 @@ int mmi_heap_budget_count(struct heap *heap, int64_t *cost);
  * internal lock and the busy mark.  May be begun anew at any time. */
 int mmi_heap_mend(struct heap *heap);
 
+/* Searches for a block after which whoever keeps changing the words is taken
+ * for hostile. */
+static inline size_t turns_max(const struct heap *heap)
+{
+    return 2 * heap->unit_count + 1024;
+}
+
 /* Whether all that the thread remembers holds, and nobody waits for memory. */
 static inline bool turn_is_ours(const struct heap *heap,
                                 const struct heap_hints *hints)

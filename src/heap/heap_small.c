@@ -377,13 +377,16 @@ void *mmi_heap_small_alloc(struct heap *heap, struct heap_hints *hints,
         if (hints->failed[class] == epoch + 1 && failure_holds(heap, hints))
             break;
         bool nothing = false;
-        do {
+        bool found = true;
+        /* Others may take what was found, but not so often, unless they lie. */
+        for (size_t turns = 0; found && turns < turns_max(heap); turns++) {
             struct heap_hint *hint = &hints->small[class];
             void *ptr = hint->tag ? block_take(heap, hint, class, size) : NULL;
             if (ptr)
                 return ptr;
-        } while (refill(heap, hints, class, &nothing) == 0);
-        if (!nothing)
+            found = refill(heap, hints, class, &nothing) == 0;
+        }
+        if (!nothing && !found)
             return NULL;
         /* Nothing there.  Once more if that was before we asked to be told of
          * frees, or if there was one meanwhile. */

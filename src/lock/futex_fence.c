@@ -31,7 +31,7 @@ static long membarrier(int command)
 
 bool mmi_futex_fence(void)
 {
-    return MUTANT("lock-no-fence") || membarrier(GLOBAL_EXPEDITED) == 0;
+    return MUTANT(lock_no_fence) || membarrier(GLOBAL_EXPEDITED) == 0;
 }
 
 bool mmi_futex_fence_join(void)

@@ -124,7 +124,7 @@ static int take_over(struct futex_user *user, const struct futex_hold *hold,
         if (!has_word && take_word(user, hold, *me, until, &before) < 0)
             return -1;
         has_word = false;
-        if (MUTANT("lock-no-rescan") && !word_is_biased(before))
+        if (MUTANT(lock_no_rescan) && !word_is_biased(before))
             before = 0;
         /* No writer can be inside by a slot while the word is free. */
         if (before == 0 && state & SLOT_WRITING)

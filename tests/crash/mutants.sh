@@ -44,6 +44,10 @@ heap_reset_keeps_words  FUTEX plain  10  reset
 heap_mark_early         FUTEX plain  100 free, marks of the dead
 heap_size_late          FUTEX plain  9999 free, another's
 heap_words_first        FUTEX plain  100 malloc, new span
+exact_no_pending        FUTEX plain  9999 malloc_at
+exact_intent_late       FUTEX plain  9999 malloc_at
+exact_not_settled       FUTEX plain  9999 free_at
+lock_unproven           FUTEX frozen 40  malloc, large
 lock_no_undo            IPCSEM plain 20  lock RW
 END
 rm -f mutant.log

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "base/fault.h"
 #include "futex.h"
 
 /* Be inside a biased lock until stage 2. */
@@ -32,8 +33,7 @@ static int die_revoking(void *argument, int way)
 static int try_for_a_moment(void *argument, int way)
 {
     struct timespec deadline = in_ms(50);
-    setenv("MM_MUTANT", argument, 1);
-    unsetenv("MM_FAULT");
+    mmi_mutants[MUTANT_lock_no_rescan] = argument != NULL;
     if (take(way, &deadline) < 0)
         return errno == ETIMEDOUT ? 10 : 1;
     give(way);
@@ -41,10 +41,10 @@ static int try_for_a_moment(void *argument, int way)
 }
 
 /* Who follows the dead one: 10 if it waits for the one inside, as it should. */
-static int follow(const char *mutants, int way)
+static int follow(bool rescan, int way)
 {
     return end_child(
-        start_child(try_for_a_moment, (void *)(uintptr_t)mutants, way));
+        start_child(try_for_a_moment, rescan ? NULL : &futex, way));
 }
 
 static void die_between(void)
@@ -56,13 +56,14 @@ static void die_between(void)
             await(1);
             is_int(end_child(start_child(die_revoking, NULL, revoker)),
                    1000 + SIGKILL, "one dies while ending the bias");
-            is_int(follow("", follower), 10, "the next one sees who is inside");
-            is_int(follow("", follower), 10, "and so does the next but one");
+            is_int(follow(true, follower), 10,
+                   "the next one sees who is inside");
+            is_int(follow(true, follower), 10, "and so does the next but one");
             struct lock_state state;
             mmi_lock_state(&futex, &state);
             is_int(state.holder, inside, "who is named");
             if (follower == READ)
-                is_int(follow("lock-no-rescan", follower), 0,
+                is_int(follow(false, follower), 0,
                        "without the rescan it would get in");
             numbers->stage = 2;
             is_int(end_child(inside), 0, "the one inside leaves");
