@@ -9,6 +9,7 @@ LIBMM_SOURCES = \
 	src/api/mm_global.c \
 	src/api/mm_lib.c \
 	src/api/mm_lock.c \
+	src/api/mm_look.c \
 	src/api/mm_options.c \
 	src/api/mm_pool.c \
 	src/api/mm_stat.c \
@@ -40,6 +41,7 @@ LIBMM_SOURCES = \
 	src/heap/heap_run.c \
 	src/heap/heap_small.c \
 	src/heap/heap_space.c \
+	src/heap/heap_span.c \
 	src/heap/heap_walk.c \
 	src/lock/lock.h \
 	src/lock/lock_fast.h \

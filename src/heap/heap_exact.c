@@ -183,7 +183,7 @@ static bool take_small(struct heap *heap, struct heap_hints *hints,
     for (size_t turns = 0; turns < turns_max(heap); turns++) {
         if (hint->tag && take_pending(heap, hint, class, exchange))
             return true;
-        if (!mmi_heap_small_find(heap, hints, class, &exchange->failed))
+        if (!mmi_heap_span_find(heap, hints, class, &exchange->failed))
             return false;
     }
     return false;

@@ -58,17 +58,22 @@ unsigned mmi_heap_run_bin(size_t length);
 /* heap_small.c */
 void *mmi_heap_small_alloc(struct heap *heap, struct heap_hints *hints,
                            unsigned class, size_t size);
-/* Let the hint of CLASS name another word with a free block; under the internal
- * lock.  False if there is none; *FAILED if that was recorded. */
-bool mmi_heap_small_find(struct heap *heap, struct heap_hints *hints,
-                         unsigned class, bool *failed);
 /* Clear the size and set the bit of the block at PLACE.  -1 after
  * mmi_fail_as(EINVAL) if it is set.  HINTS may be NULL. */
 int mmi_heap_block_give(struct heap *heap, struct heap_hints *hints,
                         const struct place *place);
+
+/* heap_span.c.  Let the hint of CLASS name another word with a free block.  0;
+ * -1 after mmi_fail(), or with *NOTHING set if there is no room. */
+int mmi_heap_span_refill(struct heap *heap, struct heap_hints *hints,
+                         unsigned class, bool *nothing);
+/* The same under the internal lock.  False if there is none; *FAILED if that
+ * was recorded. */
+bool mmi_heap_span_find(struct heap *heap, struct heap_hints *hints,
+                        unsigned class, bool *failed);
 /* Close all spans of which every block is free, except those of class KEEP;
  * under the internal lock.  True if there was one. */
-bool mmi_heap_small_reclaim(struct heap *heap, unsigned keep);
+bool mmi_heap_span_reclaim(struct heap *heap, unsigned keep);
 /* Open the words of a span that are closed; true if a block is free. */
 bool mmi_heap_span_open_words(struct heap *heap, const struct run *run);
 void mmi_heap_span_close_words(struct heap *heap, const struct run *run);

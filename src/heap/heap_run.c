@@ -264,7 +264,7 @@ bool mmi_heap_run_find(struct heap *heap, size_t length, size_t align,
     if (!found || (run->unit + length > committed &&
                    committed >= get(&control->reclaim_at))) {
         set(&control->reclaim_at, committed + committed / 4);
-        if (mmi_heap_small_reclaim(heap, keep))
+        if (mmi_heap_span_reclaim(heap, keep))
             found = find_run(heap, length, align, run);
     }
     if (!found)
@@ -272,7 +272,7 @@ bool mmi_heap_run_find(struct heap *heap, size_t length, size_t align,
     if (take_run(heap, length, align, run))
         return true;
     /* There are no more pages: what empty spans have will do. */
-    if (mmi_heap_small_reclaim(heap, keep) &&
+    if (mmi_heap_span_reclaim(heap, keep) &&
         find_run(heap, length, align, run) &&
         take_run(heap, length, align, run))
         return true;

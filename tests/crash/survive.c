@@ -336,7 +336,7 @@ static void bury_dead(struct heap *heap)
         return;
     }
     mmi_heap_magazine_sweep(heap);
-    mmi_heap_small_reclaim(heap, HEAP_CLASS_COUNT);
+    mmi_heap_span_reclaim(heap, HEAP_CLASS_COUNT);
     mmi_heap_leave(heap);
     for (size_t i = 0; i < heap->owner_count; i++)
         if (get(&heap->owners[i]) != 0)

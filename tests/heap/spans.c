@@ -98,7 +98,7 @@ static void try_reclaim(void)
     for (int i = 0; i < COUNT; i++)
         give(&f, spans[i]);
     bool any = mmi_heap_enter(&f.heap) == 0 &&
-               mmi_heap_small_reclaim(&f.heap, HEAP_CLASS_COUNT);
+               mmi_heap_span_reclaim(&f.heap, HEAP_CLASS_COUNT);
     mmi_heap_leave(&f.heap);
     struct heap_stat stat;
     mmi_heap_stat(&f.heap, &stat);
