@@ -12,7 +12,7 @@
 #include "../tap.h"
 #include "crash.h"
 
-enum { SHOWN_MAX = 3, TRY_MAX = 4, MEND_POINTS = 24 };
+enum { SHOWN_MAX = 3, TRY_MAX = 40, MEND_POINTS = 24 };
 
 struct sweep {
     const struct scene *scene;
