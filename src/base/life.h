@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 struct robust_list_head;
 
@@ -30,6 +31,16 @@ struct life {
 /* Looked up once per thread, also in fork children.  NULL after mmi_fail_as()
  * without private memory. */
 const struct life *mmi_life_self(void);
+
+/* Is SELF of another PID namespace than SPACE, that of process CREATOR?  Names
+ * then mean nothing between them. */
+bool mmi_life_is_foreign(const struct life *self, uint64_t space,
+                         pid_t creator);
+
+/* What a lock variant that needs names says then; takes its own name. */
+#define MMI_FOREIGN_TEXT                                                       \
+    "mm:core: cannot use the %s lock from another PID namespace than that of " \
+    "its creator; OFD and FCNTL can"
 
 /* Is there proof that the thread called NAME runs no more?  NAME may be any
  * number.  Keeps errno; no cancellation point. */

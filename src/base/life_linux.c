@@ -189,6 +189,15 @@ const struct life *mmi_life_self(void)
     return self;
 }
 
+bool mmi_life_is_foreign(const struct life *self, uint64_t space, pid_t creator)
+{
+    if (self->space != 0 && space != 0)
+        return self->space != space;
+    /* It cannot be asked for; the first process of another one has no parent.
+     */
+    return getppid() == 0 && getpid() != creator;
+}
+
 bool mmi_life_ended(uint64_t name)
 {
     uint32_t tid = (uint32_t)(name & LIFE_TID);

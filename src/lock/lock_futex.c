@@ -83,8 +83,7 @@ static void wake_writer(struct lock_hold *base)
     mmi_futex_wake_writer(&shared_of(hold->lock)->user);
 }
 
-/* What the calling thread knows about LOCK, for the first time.  Where the
- * namespace cannot be asked for, its first process has no parent. */
+/* What the calling thread knows about LOCK, for the first time. */
 static struct futex_hold *make_hold(struct lock *lock)
 {
     const struct futex *futex = lock->private;
@@ -92,12 +91,8 @@ static struct futex_hold *make_hold(struct lock *lock)
     struct futex_hold *hold = mmi_thread_local(futex->id, sizeof *hold);
     if (!self || !hold || hold->base.name != 0)
         return self ? hold : NULL;
-    bool known = self->space != 0 && futex->space != 0;
-    if (known ? self->space != futex->space
-              : getppid() == 0 && getpid() != lock->creator) {
-        mmi_fail_as(ENOTSUP,
-                    "mm:core: cannot use the FUTEX lock from another PID "
-                    "namespace than that of its creator; OFD and FCNTL can");
+    if (mmi_life_is_foreign(self, futex->space, lock->creator)) {
+        mmi_fail_as(ENOTSUP, MMI_FOREIGN_TEXT, "FUTEX");
         return NULL;
     }
     struct futex_user *user = &shared_of(lock)->user;

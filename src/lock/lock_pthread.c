@@ -32,10 +32,9 @@
 
 enum { INTERNAL, GATE, TOKEN, SLOT, SEATS = SLOT + 32 }; /* seat numbers */
 
-/* Flags of a name. */
-#define INSIDE  (LIFE_TID + 1)
-#define FOREIGN (INSIDE << 1) /* of another PID namespace */
-#define TOLD    FOREIGN       /* alone: a dead one's, whose death was told */
+/* Flag of a name; and what is left of one when its death was told. */
+#define INSIDE (LIFE_TID + 1)
+#define TOLD   (INSIDE << 1)
 
 struct seat {
     _Alignas(64) pthread_mutex_t mutex;
@@ -128,11 +127,12 @@ static struct hold *find_hold(struct lock *lock)
     const struct life *self = mmi_life_self();
     hold = self ? mmi_thread_local(private->id, sizeof *hold) : NULL;
     if (hold && hold->name == 0) {
+        if (mmi_life_is_foreign(self, private->space, lock->creator)) {
+            mmi_fail_as(ENOTSUP, MMI_FOREIGN_TEXT, "PTHREAD");
+            return NULL;
+        }
         uint32_t tid = mmi_thread_id() & LIFE_TID;
         hold->name = self->name ? self->name : tid;
-        /* Nobody may look for our number where it is another's. */
-        if (self->space == 0 || self->space != private->space)
-            hold->name |= FOREIGN;
         hold->slot = SLOT + (int)(tid % (SEATS - SLOT));
     }
     return hold;
@@ -324,21 +324,16 @@ static int leave(struct lock *lock, struct hold *hold)
 static int pthread_acquire(struct lock *lock, enum lock_which which,
                            enum lock_mode mode, const struct timespec *deadline)
 {
-    int error;
-    if (which == LOCK_INTERNAL) {
-        error = take_seat(lock, INTERNAL, deadline);
-    } else {
-        struct hold *hold = find_hold(lock);
-        if (!hold)
-            return -1;
-        error = mode == LOCK_SHARED ? share(lock, hold, deadline)
-                                    : exclude(lock, hold, deadline);
-        if (error == EDEADLK && hold->seat == SLOT)
-            return mmi_fail_as(EDEADLK,
-                               "mm:core: cannot upgrade the lock: another "
-                               "thread, which also reads, is upgrading "
-                               "already");
-    }
+    struct hold *hold = find_hold(lock);
+    if (!hold)
+        return -1;
+    int error = which == LOCK_INTERNAL ? take_seat(lock, INTERNAL, deadline)
+                : mode == LOCK_SHARED  ? share(lock, hold, deadline)
+                                       : exclude(lock, hold, deadline);
+    if (which == LOCK_USER && error == EDEADLK && hold->seat == SLOT)
+        return mmi_fail_as(EDEADLK,
+                           "mm:core: cannot upgrade the lock: another thread, "
+                           "which also reads, is upgrading already");
     if (!error)
         return 0;
     errno = error;
@@ -358,19 +353,20 @@ static int pthread_release(struct lock *lock, enum lock_which which)
     return error ? mmi_fail_as(error, "mm:core: cannot unlock a mutex") : 0;
 }
 
-/* Who left its name in seat NUMBER, inside; 0: nobody who lives.  Takes no
- * mutex, so nobody's attempt fails because of it. */
-static uint64_t look_at(struct lock *lock, int number, bool knows_dead)
+/* Who left its name in seat NUMBER, inside; 0: nobody who lives.  *DIED if he
+ * is dead and nobody else will tell.  Takes no mutex, so nobody's attempt fails
+ * because of it. */
+static uint64_t look_at(struct lock *lock, int number, bool knows_dead,
+                        bool *died)
 {
-    struct seats *seats = seats_of(lock);
-    _Atomic uint64_t *name = &seats->seat[number].name;
+    _Atomic uint64_t *name = &seats_of(lock)->seat[number].name;
     uint64_t seen = atomic_load(name);
     if (!(seen & INSIDE))
         return 0;
-    if (!knows_dead || seen & FOREIGN || !mmi_life_ended(seen & ~INSIDE))
+    if (!knows_dead || !mmi_life_ended(seen & ~INSIDE))
         return seen;
     if (atomic_compare_exchange_strong(name, &seen, TOLD))
-        atomic_store(&seats->died, 1);
+        *died = true;
     return 0;
 }
 
@@ -382,13 +378,14 @@ static int pthread_state(struct lock *lock, struct lock_state *state)
     if (!self)
         return -1;
     bool knows_dead = self->space != 0 && self->space == private->space;
-    uint64_t writer =
-        look_at(lock, GATE, knows_dead) | look_at(lock, TOKEN, knows_dead);
-    state->holder = writer & FOREIGN ? -1 : (pid_t)(writer & LIFE_TID);
+    bool died = false;
+    uint64_t writer = look_at(lock, GATE, knows_dead, &died) |
+                      look_at(lock, TOKEN, knows_dead, &died);
+    state->holder = (pid_t)(writer & LIFE_TID);
     for (int at = SLOT; at < SEATS; at++)
-        if (look_at(lock, at, knows_dead) != 0)
+        if (look_at(lock, at, knows_dead, &died) != 0)
             state->readers++;
-    state->owner_died = atomic_exchange(&seats->died, 0) != 0;
+    state->owner_died = atomic_exchange(&seats->died, 0) != 0 || died;
     return 0;
 }
 

@@ -72,6 +72,12 @@ static int go_down(void *argument, int depth)
                                : start_child(count_as_child, argument, 0));
 }
 
+/* Variants that say who has the lock by numbers of threads. */
+static bool needs_names(void)
+{
+    return is_variant("FUTEX") || is_variant("PTHREAD");
+}
+
 static void count_in_namespaces(void)
 {
     signs->first = 0;
@@ -88,9 +94,9 @@ static void count_in_namespaces(void)
     }
     bool works = status[2] == WORKS && status[3] == WORKS;
     bool refused = status[2] == REFUSED && status[3] == REFUSED;
-    if (!ok(is_variant("FUTEX") ? refused : works,
+    if (!ok(needs_names() ? refused : works,
             "%s: in other PID namespaces, one or two levels deep: %s", variant,
-            is_variant("FUTEX") ? "refused" : "works"))
+            needs_names() ? "refused" : "works"))
         diag("%d and %d", status[2], status[3]);
     is_int(signs->first, (works ? 4 : 2) * ROUNDS,
            "whoever was let in was alone");
@@ -151,7 +157,7 @@ static void hold_across(void)
         skip(1, "no PID namespace can be made here");
     else
         is_int(wrong, 0, "a holder is alive for other namespaces, too");
-    if (status == NOT_PERMITTED || is_variant("FUTEX"))
+    if (status == NOT_PERMITTED || needs_names())
         return;
 
     signs->stage = 0;
