@@ -32,6 +32,15 @@ static int enter_pool(void *context)
     return 0;
 }
 
+static bool try_pool(void *context)
+{
+    struct pool *pool = context;
+    int saved = errno;
+    bool entered = mmi_lock_try_enter(&pool->segment->lock);
+    errno = saved;
+    return entered;
+}
+
 static void leave_pool(void *context)
 {
     struct pool *pool = context;
@@ -133,6 +142,7 @@ static int attach_pool(struct segment *segment, size_t size)
         .name = name_thread,
         .ended = has_thread_ended,
         .parallel = mmi_processor_count(),
+        .try_enter = try_pool,
     };
     if (mmi_heap_create(&pool->heap, segment->user, segment->user_size, size,
                         &host) < 0)

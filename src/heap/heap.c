@@ -31,11 +31,10 @@ void mmi_heap_note_dead(struct heap *heap, uint64_t owners, uint64_t blocks)
 
 /* --- the internal lock --------------------------------------------------- */
 
-int mmi_heap_enter_to_look(struct heap *heap)
+/* The lock is ours: repair what a dead holder left. */
+static int begin(struct heap *heap)
 {
     struct control *control = heap->control;
-    if (heap->host.enter(heap->host.context) < 0)
-        return -1;
     if (get(&control->busy)) {
         if (mmi_heap_mend(heap) < 0) {
             heap->host.leave(heap->host.context);
@@ -49,19 +48,38 @@ int mmi_heap_enter_to_look(struct heap *heap)
     return 0;
 }
 
+int mmi_heap_enter_to_look(struct heap *heap)
+{
+    return heap->host.enter(heap->host.context) < 0 ? -1 : begin(heap);
+}
+
 void mmi_heap_leave_looking(struct heap *heap)
 {
     heap->host.leave(heap->host.context);
+}
+
+static void mark_busy(struct heap *heap)
+{
+    set(&heap->control->busy, MUTANT(heap_busy_never) ? 0 : 1);
+    atomic_thread_fence(memory_order_release);
+    FAULT_POINT("heap.busy");
 }
 
 int mmi_heap_enter(struct heap *heap)
 {
     if (mmi_heap_enter_to_look(heap) < 0)
         return -1;
-    set(&heap->control->busy, MUTANT(heap_busy_never) ? 0 : 1);
-    atomic_thread_fence(memory_order_release);
-    FAULT_POINT("heap.busy");
+    mark_busy(heap);
     return 0;
+}
+
+bool mmi_heap_try_enter(struct heap *heap)
+{
+    const struct heap_host *host = &heap->host;
+    if (!host->try_enter || !host->try_enter(host->context) || begin(heap) < 0)
+        return false;
+    mark_busy(heap);
+    return true;
 }
 
 void mmi_heap_leave(struct heap *heap)

@@ -22,7 +22,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the heap needs from the world.  All three return 0, or -1 after
+/* What the heap needs from the world.  Those that return int: 0, or -1 after
  * mmi_fail(). */
 struct heap_host {
     /* Take and leave the internal lock; free again if its holder dies. */
@@ -39,6 +39,8 @@ struct heap_host {
     bool (*ended)(void *context, uint64_t name);
     /* About how many threads run at once: the processors. */
     unsigned parallel;
+    /* Optional: enter() if the lock can be had at once, else false. */
+    bool (*try_enter)(void *context);
 };
 
 enum {

@@ -53,15 +53,20 @@ static uint16_t find_mark(struct heap *heap, uint64_t name)
     return 0;
 }
 
-static uint16_t claim_mark(struct heap *heap, uint64_t name)
+/* What the thread called NAME frees is freed already, so it must not wait: if
+ * somebody is inside, there is no mark this time. */
+static void claim_mark(struct heap *heap, struct heap_hints *hints,
+                       uint64_t name)
 {
-    uint16_t mark = find_mark(heap, name);
-    if (mark != 0 || mmi_heap_enter(heap) < 0)
-        return mark;
+    hints->mark = find_mark(heap, name);
+    hints->mark_refused = false;
+    if (hints->mark != 0 || !mmi_heap_try_enter(heap))
+        return;
     /* All are given out; those of the dead can be had again. */
     bool any = mmi_heap_magazine_sweep(heap);
     mmi_heap_leave(heap);
-    return any ? find_mark(heap, name) : 0;
+    hints->mark = any ? find_mark(heap, name) : 0;
+    hints->mark_refused = hints->mark == 0;
 }
 
 void mmi_heap_magazine_drop(struct heap *heap, struct heap_hints *hints)
@@ -85,8 +90,9 @@ void mmi_heap_magazine_prepare(struct heap *heap, struct heap_hints *hints)
     if (heap->classes[0].magazine_size > 0 && heap->host.name)
         name = heap->host.name(heap->host.context);
     if (name != 0)
-        hints->mark = claim_mark(heap, name);
-    hints->mark_refused = hints->mark == 0;
+        claim_mark(heap, hints, name);
+    else
+        hints->mark_refused = true;
     mmi_heap_magazine_drop(heap, hints);
 }
 

@@ -10,6 +10,7 @@
 /* heap.c: take the internal lock, repairing first what a dead holder left; say
  * that an update begins, and that it is complete. */
 int mmi_heap_enter(struct heap *heap);
+bool mmi_heap_try_enter(struct heap *heap);
 void mmi_heap_leave(struct heap *heap);
 int mmi_heap_enter_to_look(struct heap *heap);
 void mmi_heap_leave_looking(struct heap *heap);

@@ -324,8 +324,14 @@ int mmi_heap_span_refill(struct heap *heap, struct heap_hints *hints,
     struct heap_hint *hint = &hints->small[class];
     if (refill_from_spans(heap, hints, class, hint))
         return 0;
-    if (mmi_heap_enter(heap) < 0)
-        return -1;
+    if (!mmi_heap_try_enter(heap)) {
+        /* Somebody is inside, and may be stopped.  Do not wait for him while
+         * there is a block to be had. */
+        if (find_span(heap, hints, class, true, hint))
+            return 0;
+        if (mmi_heap_enter(heap) < 0)
+            return -1;
+    }
     bool failed;
     bool found = refill_from_pages(heap, hints, class, hint, &failed);
     mmi_heap_leave(heap);

@@ -127,6 +127,9 @@ void mmi_lock_destroy(struct lock *lock);
 int mmi_lock_enter(struct lock *lock);
 void mmi_lock_leave(struct lock *lock);
 
+/* mmi_lock_enter() if that takes no time, else false.  Records nothing. */
+bool mmi_lock_try_enter(struct lock *lock);
+
 /* The user lock: counted per thread, shared or exclusive.  Shared inside
  * exclusive stays exclusive; exclusive inside shared upgrades and stays so
  * until the outermost release; a second upgrader gets EDEADLK.  DEADLINE as for

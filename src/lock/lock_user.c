@@ -22,6 +22,8 @@
 #include "lock/lock_local.h"
 #include "lock/lock_wait.h"
 
+static const struct timespec only_try;
+
 struct user {
     uint64_t id; /* of what each thread keeps */
     bool threads;
@@ -108,7 +110,6 @@ void mmi_lock_destroy(struct lock *lock)
 /* Nearly always the lock is free, and no deadline need be made up. */
 static int enter_variant(struct lock *lock)
 {
-    static const struct timespec only_try;
     const struct lock_variant *variant = lock->variant;
     int result = variant->acquire(lock, LOCK_INTERNAL, LOCK_EXCLUSIVE,
                                   lock->timeout > 0 ? &only_try : NULL);
@@ -139,6 +140,16 @@ int mmi_lock_enter(struct lock *lock)
     if (result == 0)
         FAULT_POINT("internal.held");
     return result;
+}
+
+bool mmi_lock_try_enter(struct lock *lock)
+{
+    struct user *user = lock->user;
+    int result = user->threads
+                     ? lock->variant->acquire(lock, LOCK_INTERNAL,
+                                              LOCK_EXCLUSIVE, &only_try)
+                     : mmi_lock_local_enter(&user->local, lock, &only_try);
+    return result == 0;
 }
 
 void mmi_lock_leave(struct lock *lock)

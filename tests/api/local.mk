@@ -81,3 +81,8 @@ FAULT_TESTS += tests/api/repair.t
 tests_api_repair_t_SOURCES = tests/api/repair.c
 tests_api_repair_t_CPPFLAGS = $(AM_CPPFLAGS) -DMMI_TEST_BUILD=1
 tests_api_repair_t_LDADD = libmm-test.la
+
+# Needs to stop a process at the wrong moment.
+UNIT_TESTS += tests/api/stopped.t
+tests_api_stopped_t_SOURCES = tests/api/stopped.c tests/api/api.h
+tests_api_stopped_t_LDADD = libmm-core.la

@@ -115,13 +115,15 @@ make_heap_at(struct fixture *fixture, size_t request, size_t size, size_t pages)
     fixture->block = start + pages * PAGE_BYTES;
     if (mprotect(fixture->block, size, PROT_READ | PROT_WRITE) < 0)
         bail("mprotect: %s", strerror(errno));
-    const struct heap_host host = {fixture_enter,
-                                   fixture_leave,
-                                   fixture_commit,
-                                   fixture,
-                                   fixture_name,
-                                   fixture_ended,
-                                   2};
+    const struct heap_host host = {
+        .enter = fixture_enter,
+        .leave = fixture_leave,
+        .commit = fixture_commit,
+        .context = fixture,
+        .name = fixture_name,
+        .ended = fixture_ended,
+        .parallel = 2,
+    };
     fixture->name = 1;
     fixture->hints.self = 1;
     if (mmi_heap_create(&fixture->heap, fixture->block, size, request, &host) <
