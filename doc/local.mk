@@ -6,7 +6,8 @@ MAN3_PAGES = \
 	doc/mm_core.3 \
 	doc/mm_exact.3 \
 	doc/mm_options.3 \
-	doc/mm_pool.3
+	doc/mm_pool.3 \
+	doc/mm_refpage.3
 dist_man_MANS = $(MAN3_PAGES) doc/mm-config.1 doc/mm_locking.7
 
 dist_doc_DATA = \
@@ -22,6 +23,7 @@ dist_examples_DATA = \
 	doc/examples/exact.c \
 	doc/examples/inspect.c \
 	doc/examples/recover.c \
+	doc/examples/refpage.c \
 	doc/examples/segment.c \
 	doc/examples/table.c
 

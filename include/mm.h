@@ -260,6 +260,34 @@ struct mm_lock_state {
 MM_API int mm_lock_state(MM *mm, struct mm_lock_state *state);
 
 /*
+ * Reference pages: private memory that starts out as a repeated pattern.  See
+ * mm_refpage(3).
+ */
+struct mm_refpage;
+
+/* A reference to the SIZE bytes at CONTENT, which are copied now.  SIZE is a
+ * power of two up to the page size, CONTENT a multiple of it, FLAGS 0 (else
+ * EINVAL); EFAULT if CONTENT cannot be read; EMFILE, ENFILE, ENOMEM. */
+MM_API struct mm_refpage *mm_refpage_create(const void *content, size_t size,
+                                            unsigned long flags);
+
+/* LENGTH bytes, rounded up to whole pages, that read as the content repeated,
+ * from a few physical pages.  Private: what is written to is copied, children
+ * have their own, madvise(MADV_DONTNEED) brings the content back.  NULL: EINVAL
+ * if REF is none or LENGTH 0; ENOMEM. */
+MM_API void *mm_refpage_map(struct mm_refpage *ref, size_t length);
+
+/* Give back what mm_refpage_map() returned for LENGTH.  0, or -1: EINVAL. */
+MM_API int mm_refpage_unmap(void *address, size_t length);
+
+/* Forget REF, whose mappings stay.  0, or -1: EINVAL. */
+MM_API int mm_refpage_close(struct mm_refpage *ref);
+
+/* A new descriptor that mmap(2) maps like mm_refpage_map(), where the kernel
+ * makes the pages; it belongs to the caller.  -1: ENOTSUP elsewhere. */
+MM_API int mm_refpage_fd(struct mm_refpage *ref);
+
+/*
  * Raw segments.  They accept the address of a pool too.
  */
 

@@ -12,6 +12,7 @@ LIBMM_SOURCES = \
 	src/api/mm_look.c \
 	src/api/mm_options.c \
 	src/api/mm_pool.c \
+	src/api/mm_refpage.c \
 	src/api/mm_stat.c \
 	src/api/pool.h \
 	src/base/bytes.h \
@@ -59,6 +60,7 @@ LIBMM_SOURCES = \
 	src/lock/lock_user.c \
 	src/lock/lock_wait.c \
 	src/lock/lock_wait.h \
+	src/refpage/refpage.h \
 	src/segment/segment.c \
 	src/segment/segment.h \
 	src/segment/segment_table.c \
@@ -71,6 +73,21 @@ LIBMM_SOURCES += src/base/life_linux.c
 else
 LIBMM_SOURCES += src/base/life_none.c
 endif
+
+if REFPAGES
+LIBMM_SOURCES += \
+	kmod/uapi/refpage.h \
+	src/refpage/refpage.c \
+	src/refpage/refpage_device.c \
+	src/refpage/refpage_kernel.c \
+	src/refpage/refpage_memfd.c \
+	src/refpage/refpage_parts.h \
+	src/refpage/refpage_syscall.c \
+	src/refpage/refpage_unit.c
+else
+LIBMM_SOURCES += src/refpage/refpage_none.c
+endif
+EXTRA_DIST += src/refpage/refpage_none.c
 
 # configure chooses among these.
 VARIANT_SOURCES = \

@@ -17,6 +17,7 @@
 #include "base/fail.h"
 #include "base/options.h"
 #include "base/page.h"
+#include "refpage/refpage.h"
 
 int mm_options(const char *options)
 {
@@ -24,7 +25,8 @@ int mm_options(const char *options)
     if (!options)
         return 0;
     if (mmi_options_parse(&wanted, options, "mm_options()") < 0 ||
-        !mmi_shm_find(wanted.shm) || !mmi_lock_find(wanted.lock))
+        !mmi_shm_find(wanted.shm) || !mmi_lock_find(wanted.lock) ||
+        mmi_refpage_source_check(wanted.refpage) < 0)
         return -1;
     return mmi_options_set(options);
 }
@@ -114,6 +116,19 @@ static int lib_page_size(struct answer *answer)
     return answer_with(answer, "%zu", mmi_page_size());
 }
 
+static int lib_refpage(struct answer *answer)
+{
+    const char *source = mmi_refpage_source_now();
+    return source ? answer_with(answer, "%s", source) : -1;
+}
+
+static int lib_refpage_variants(struct answer *answer)
+{
+    for (size_t i = 0; i < mmi_refpage_source_count(); i++)
+        add_name(answer, mmi_refpage_source_name(i));
+    return 0;
+}
+
 static int lib_options(struct answer *answer)
 {
     mmi_options_names(answer->text, answer->size, ",");
@@ -186,6 +201,8 @@ static const struct {
     {"lock.timeout", lib_lock_timeout},
     {"maxsize", lib_maxsize},
     {"page.size", lib_page_size},
+    {"refpage", lib_refpage},
+    {"refpage.variants", lib_refpage_variants},
     {"options", lib_options},
 };
 enum { LIB_KEY_COUNT = sizeof lib_keys / sizeof *lib_keys };

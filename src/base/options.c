@@ -33,6 +33,7 @@ static const struct option {
     {"name", OPTION_TEXT, FIELD(name)},
     {"lock.timeout", OPTION_MILLISECONDS, FIELD(lock_timeout)},
     {"keepfd", OPTION_SWITCH, FIELD(keepfd)},
+    {"refpage", OPTION_TEXT, FIELD(refpage)},
 #undef FIELD
 };
 enum { OPTION_COUNT = sizeof table / sizeof *table };

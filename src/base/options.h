@@ -20,6 +20,7 @@ struct options {
     char name[OPTION_POOL_NAME_SIZE]; /* what tools call the pool */
     long lock_timeout;                /* ms a call waits; 0 is for ever */
     bool keepfd;                      /* keep MEMFD's descriptor open */
+    char refpage[OPTION_NAME_SIZE];   /* "" takes what there is */
 };
 
 /* Parse TEXT over *OUT.  -1 after mmi_fail_as(EINVAL), *OUT untouched; SOURCE

@@ -22,14 +22,15 @@ may() {
         "$(includes "$directory" | grep ' "' | grep -Ev " ($allowed)\$")"
 }
 
-may api segment heap base
+may api segment heap refpage base
 may segment shm lock base
 may heap base
 may shm base
 may lock base
+may refpage base kmod/uapi
 may base
 
-for directory in segment heap shm lock base; do
+for directory in segment heap shm lock refpage base; do
     judge "src/$directory does not know the public API" \
         "$(includes "$directory" | grep ' <mm')"
 done
