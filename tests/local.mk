@@ -22,6 +22,7 @@ include tests/heap/local.mk
 include tests/shm/local.mk
 include tests/lock/local.mk
 include tests/segment/local.mk
+include tests/refpage/local.mk
 include tests/api/local.mk
 include tests/compat/local.mk
 include tests/rules/local.mk
