@@ -86,6 +86,10 @@ static const struct bar bars[] = {
     {"repair-64M", 0, NULL, 0, false, 50, true},
     {"repair-1G-16", 0, NULL, 0, false, 2000, true},
     {"repair-1G-run", 0, NULL, 0, false, 2000, true},
+    {"ref-setup", 0, NULL, 0, false, 10, true},
+    {"ref-setup", PEER_GLIBC, "ref-setup", 0, true, 50, true},
+    {"ref-write", 0, "ref-write", PEER_GLIBC, false, 1.3, true},
+    {"ref-memory", 0, NULL, 0, false, 4, true},
 };
 
 enum { BAR_COUNT = sizeof bars / sizeof *bars };
@@ -358,6 +362,7 @@ int main(int argc, char **argv)
     choose_rows(bench_death_rows, argv + optind);
     choose_rows(bench_space_rows, argv + optind);
     choose_rows(bench_trace_rows, argv + optind);
+    choose_rows(bench_pattern_rows, argv + optind);
     outcome = mmap(NULL, sizeof *outcome, PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (row_count == 0 || outcome == MAP_FAILED)

@@ -56,8 +56,8 @@ struct row {
 };
 
 extern const struct row bench_speed_rows[], bench_team_rows[],
-    bench_death_rows[], bench_space_rows[],
-    bench_trace_rows[]; /* each ends with a NULL name */
+    bench_death_rows[], bench_space_rows[], bench_trace_rows[],
+    bench_pattern_rows[]; /* each ends with a NULL name */
 
 /* A tiny run that only shows that everything runs. */
 extern bool bench_smoke;

@@ -8,6 +8,7 @@ tests_bench_bench_SOURCES = \
 	tests/bench/bench.h \
 	tests/bench/clock.c \
 	tests/bench/death.c \
+	tests/bench/pattern.c \
 	tests/bench/peers.c \
 	tests/bench/space.c \
 	tests/bench/speed.c \

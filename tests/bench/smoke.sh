@@ -9,7 +9,7 @@ if [ -n "$SANITIZERS" ]; then
 fi
 bench=${top_builddir:-.}/tests/bench
 rows=$("$bench/bench" --smoke --bare="$bench/bare" \
-    pair churn lock create mpchurn calls bare)
+    pair churn lock create mpchurn calls bare ref)
 status=$?
 echo "$rows" | sed 's/^/# /'
 
