@@ -3,8 +3,8 @@
  * options.c -- mm can be told what to use, and says what it did not
  * understand.
  */
-#include "base/fail.h"
 #include "base/options.h"
+#include "base/fail.h"
 
 #include "../tap.h"
 
