@@ -8,6 +8,8 @@
 . "${top_srcdir:-.}/tests/rules/tap.sh"
 
 program=$top_builddir/tests/crash/mutant
+[ "${MM_MATRIX-}" != skip ] ||
+    skip_all 'MM_MATRIX=skip: another build kills'
 [ -z "$SANITIZERS" ] || skip_all 'instrumented code takes too long to step'
 
 # sweep MUTANT LOCK MODE SCENES POINTS: 0 if all is well.
