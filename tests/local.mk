@@ -24,6 +24,7 @@ include tests/lock/local.mk
 include tests/segment/local.mk
 include tests/refpage/local.mk
 include tests/api/local.mk
+include tests/merge/local.mk
 include tests/compat/local.mk
 include tests/rules/local.mk
 include tests/hostile/local.mk
