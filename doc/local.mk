@@ -8,6 +8,9 @@ MAN3_PAGES = \
 	doc/mm_options.3 \
 	doc/mm_pool.3 \
 	doc/mm_refpage.3
+if MERGE
+MAN3_PAGES += doc/mmlib.3
+endif
 dist_man_MANS = $(MAN3_PAGES) doc/mm-config.1 doc/mm_locking.7
 
 dist_doc_DATA = \
@@ -27,7 +30,7 @@ dist_examples_DATA = \
 	doc/examples/segment.c \
 	doc/examples/table.c
 
-EXTRA_DIST += HACKING doc/man_links.sh doc/man_names.sh
+EXTRA_DIST += HACKING doc/mmlib.3 doc/man_links.sh doc/man_names.sh
 
 # One page per function, each a line that refers to the real page.
 noinst_DATA = man3/stamp

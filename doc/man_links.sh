@@ -13,6 +13,6 @@ mkdir -p "$directory"
 "$(dirname "$0")/man_names.sh" "$@" | while read -r name page; do
     case $name.3 in
     "$page") ;;
-    mm_*) echo ".so man3/$page" > "$directory/$name.3" ;;
+    mm_* | m_*) echo ".so man3/$page" > "$directory/$name.3" ;;
     esac
 done

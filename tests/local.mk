@@ -11,7 +11,8 @@ AM_TESTS_ENVIRONMENT = \
 	top_srcdir='$(top_srcdir)'; top_builddir='$(top_builddir)'; \
 	CC='$(CC)'; SANITIZERS='$(MM_SANITIZERS)'; SHELL='$(SHELL)'; \
 	TSAN_OPTIONS='detect_deadlocks=0:suppressions=$(abs_top_srcdir)/tests/threads.supp'; \
-	export top_srcdir top_builddir CC SANITIZERS SHELL TSAN_OPTIONS;
+	MERGE='$(MERGE)'; \
+	export top_srcdir top_builddir CC SANITIZERS SHELL TSAN_OPTIONS MERGE;
 
 UNIT_TESTS =
 API_TESTS =

@@ -8,3 +8,9 @@ tests_merge_uapi_layout_t_LDADD =
 
 TESTS += tests/merge/uapi_m32.sh
 EXTRA_DIST += tests/merge/uapi_m32.sh
+
+if MERGE
+API_TESTS += tests/merge/proc.t
+tests_merge_proc_t_SOURCES = tests/merge/proc.c tests/merge/target.h
+tests_merge_proc_t_LDADD = libmmlib.la
+endif

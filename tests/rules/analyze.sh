@@ -17,7 +17,7 @@ trap 'rm -rf "$work"' EXIT
 if $CC -fanalyzer -E -x c /dev/null > /dev/null 2>&1 &&
     ! $CC --version | grep -q clang; then
     judge 'compiler' "$(for source in $sources; do
-        $CC $FLAGS -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o "$work/object" "$source" 2>&1
+        $CC $FLAGS -I$top_srcdir -O2 -fanalyzer -Wno-analyzer-malloc-leak -c -o "$work/object" "$source" 2>&1
     done)"
 else
     skip 'compiler' "$CC has no -fanalyzer"
@@ -26,7 +26,7 @@ fi
 if have clang-tidy; then
     judge 'clang-tidy' "$(cd "$top_srcdir" && clang-tidy --quiet \
         $(echo "$sources" | sed "s|^$top_srcdir/||") -- \
-        -std=c11 -D_GNU_SOURCE -DMMI_TEST_BUILD=1 -Iinclude -Isrc \
+        -std=c11 -D_GNU_SOURCE -DMMI_TEST_BUILD=1 -Iinclude -Isrc -I. \
         -I"$abs_top_builddir" 2> /dev/null)"
 else
     skip 'clang-tidy' 'not installed'
@@ -36,7 +36,8 @@ if have cppcheck; then
     judge 'cppcheck' "$(cppcheck --quiet --std=c11 --inline-suppr \
         --enable=warning,portability --suppress=missingIncludeSystem \
         -D_GNU_SOURCE -D__GNUC__=12 -I"$top_builddir" \
-        -I"$top_srcdir/include" -I"$top_srcdir/src" $sources 2>&1)"
+        -I"$top_srcdir/include" -I"$top_srcdir/src" -I"$top_srcdir" \
+        $sources 2>&1)"
 else
     skip 'cppcheck' 'not installed'
 fi

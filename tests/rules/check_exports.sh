@@ -4,7 +4,7 @@
 #
 # tests/libmm.exports is everything, as nm prints it: NAME or NAME@@VERSION.
 # tests/libmm14.exports is what must never go away and never get a version;
-# that list is frozen.
+# that list is frozen.  tests/libmmlib.exports is the second library.
 . "${top_srcdir:-.}/tests/rules/tap.sh"
 
 all=$top_srcdir/tests/libmm.exports
@@ -40,6 +40,41 @@ sed 's/@.*//; /^mm_version$/d' "$all" > "$work/functions"
 is 'mm.h declares all of it, and nothing more' \
     "$(cat "$work/header")" "$(cat "$work/functions")"
 
+# exported LIBRARY: what it exports, but for what tools and linkers add.
+exported() {
+    nm -D --defined-only --with-symbol-versions "$1" | awk '$2 != "A" &&
+        $3 !~ /^(_init|_fini|_edata|_end|__bss_start|__(asan|ubsan|odr)_.*)$/ &&
+        $3 !~ /^(_+sancov|__start___sancov|__stop___sancov)/ {print $3}' |
+        LC_ALL=C sort
+}
+
+# The merge library: all of it is new, so all of it has a version.
+merge_all=$top_srcdir/tests/libmmlib.exports
+merge_library=$top_builddir/.libs/libmmlib.so.0.0.0
+sed -n 's/^ *\(m_[a-z0-9_]*\);/\1@@MMLIB_1.0/p' \
+    "$top_srcdir/src/merge/libmmlib.map" > "$work/map"
+is 'the linker map of libmmlib holds its names' \
+    "$(cat "$work/map")" "$(cat "$merge_all")"
+tr '\n' ' ' < "$top_srcdir/include/mmlib.h" | tr ';' '\n' |
+    sed -n 's/.*M_API [^(]*[ *]\(m_[a-z0-9_]*\)(.*/\1/p' |
+    LC_ALL=C sort > "$work/header"
+is 'mmlib.h declares all of it, and nothing more' \
+    "$(cat "$work/header")" "$(sed 's/@.*//' "$merge_all")"
+if ! [ -e "$merge_library" ]; then
+    skip 'libmmlib' 'built without it, or without a shared library'
+elif ! have nm || ! have readelf; then
+    skip 'libmmlib' 'nm and readelf are not installed'
+else
+    exported "$merge_library" > "$work/built"
+    is 'libmmlib exports that' "$(cat "$work/built")" "$(cat "$merge_all")"
+    dynamic=$(readelf -d "$merge_library")
+    is 'its name is libmmlib.so.0' \
+        "$(echo "$dynamic" | sed -n 's/.*SONAME.*\[\(.*\)\].*/\1/p')" \
+        libmmlib.so.0
+    judge 'it needs no other library of ours, and no path' \
+        "$(echo "$dynamic" | grep -E 'RPATH|RUNPATH|NEEDED.*libmm')"
+fi
+
 if ! [ -e "$library" ]; then
     skip 'the library' 'built without a shared library'
     done_testing
@@ -49,10 +84,7 @@ if ! have nm || ! have readelf; then
     done_testing
 fi
 
-nm -D --defined-only --with-symbol-versions "$library" | awk '$2 != "A" &&
-    $3 !~ /^(_init|_fini|_edata|_end|__bss_start|__(asan|ubsan|odr)_.*)$/ &&
-    $3 !~ /^(_+sancov|__start___sancov|__stop___sancov)/ {print $3}' |
-    LC_ALL=C sort > "$work/built"
+exported "$library" > "$work/built"
 judge 'the library exports everything' "$(missing "$all" "$work/built")"
 judge 'and nothing else' "$(missing "$work/built" "$all")"
 

@@ -16,7 +16,7 @@ work=$top_srcdir/src
 for header in $(cd "$work" && find . -name '*.h' | sed 's|^\./||' | sort); do
     judge "$header compiles on its own" "$(compile \
         "$CC -x c -std=c11 -D_GNU_SOURCE -I$top_builddir \
-        -I$top_srcdir/include -I$work" "$header")"
+        -I$top_srcdir/include -I$work -I$top_srcdir" "$header")"
 done
 
 cxx=

@@ -29,6 +29,14 @@ may shm base
 may lock base
 may refpage base kmod/uapi
 may base
+may merge base kmod/uapi
+
+judge 'the merge library knows nothing of the other one' \
+    "$(includes merge | grep -E ' [<"]mm\.h')"
+judge 'only the merge library and reference pages know the module' \
+    "$(for directory in api segment heap shm lock base; do
+        includes $directory
+    done | grep -E 'mergemod\.h|mmlib\.h')"
 
 for directory in segment heap shm lock refpage base; do
     judge "src/$directory does not know the public API" \

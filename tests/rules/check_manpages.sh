@@ -15,6 +15,7 @@ trap 'rm -rf "$work"' EXIT
         "$top_srcdir/include/mm.h"
     sed -n 's/^\([mM][mM]_[a-zA-Z0-9_]*\).*/\1/p' \
         "$top_srcdir/tests/libmm.exports"
+    sed 's/@.*//' "$top_srcdir/tests/libmmlib.exports"
 } | LC_ALL=C sort -u > "$work/exported"
 
 judge 'each exported name is in one NAME section, and explained' \
@@ -30,19 +31,21 @@ judge 'each exported name is in one NAME section, and explained' \
     done < "$work/exported")"
 
 judge 'what is in a NAME section is exported' \
-    "$(sed -n 's/^\([mM][mM]_.*\) .*\.3$/\1/p' "$work/names" |
+    "$(sed -n 's/^\([mM][mM]*_.*\) .*\.3$/\1/p' "$work/names" |
         LC_ALL=C sort | LC_ALL=C comm -23 - "$work/exported")"
 
 judge 'references to pages of ours lead somewhere' \
-    "$(grep -ohE 'Xr (mm|mm_[a-z_]*|mm-config) [0-9]' "$doc"/*.[1-8] |
+    "$(grep -ohE 'Xr (mm|mmlib|mm_[a-z_]*|m_[a-z_0-9]*|mm-config|merge[a-z]*) [0-9]' "$doc"/*.[1-8] |
         sort -u | while read -r _ name section; do
         [ -f "$doc/$name.$section" ] ||
             grep -q "^$name .*\.$section\$" "$work/names" ||
             echo "$name($section)"
     done)"
 
-judge 'each mm_ function has a page that leads to the real one' \
-    "$(grep '^mm_.*\.3$' "$work/names" | while read -r name page; do
+linked=mm
+[ "$MERGE" = no ] || linked='mm*'
+judge 'each mm_ and m_ function has a page that leads to the real one' \
+    "$(grep "^${linked}_.*\.3\$" "$work/names" | while read -r name page; do
         [ "$name.3" = "$page" ] || [ "$name" = mm ] ||
             [ "$(cat "$links/$name.3" 2>&1)" = ".so man3/$page" ] ||
             echo "$name"

@@ -16,6 +16,7 @@ EXTRA_DIST += \
 	$(RULE_TESTS) \
 	tests/libmm.exports \
 	tests/libmm14.exports \
+	tests/libmmlib.exports \
 	tests/rules/tap.sh
 
 # Not among the tests: they take minutes, or want an installation.

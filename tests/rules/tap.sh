@@ -7,6 +7,8 @@
 : "${top_srcdir:=.}" "${top_builddir:=.}"
 # shellcheck disable=SC2034 # for the scripts
 SANITIZERS=${SANITIZERS-}
+# shellcheck disable=SC2034 # for the scripts
+MERGE=${MERGE-yes} # whether libmmlib is built
 tap_count=0
 tap_failed=0
 
