@@ -10,7 +10,19 @@ TESTS += tests/merge/uapi_m32.sh
 EXTRA_DIST += tests/merge/uapi_m32.sh
 
 if MERGE
-API_TESTS += tests/merge/proc.t
+API_TESTS += tests/merge/bad.t tests/merge/ksm.t tests/merge/proc.t
+tests_merge_ksm_t_SOURCES = tests/merge/ksm.c tests/merge/target.h
+tests_merge_ksm_t_LDADD = libmmlib.la
+tests_merge_bad_t_SOURCES = tests/merge/bad.c tests/merge/target.h
+tests_merge_bad_t_LDADD = libmmlib.la
 tests_merge_proc_t_SOURCES = tests/merge/proc.c tests/merge/target.h
 tests_merge_proc_t_LDADD = libmmlib.la
+
+UNIT_TESTS += tests/merge/hash.t tests/merge/mergemod.t
+tests_merge_hash_t_SOURCES = tests/merge/hash.c
+tests_merge_hash_t_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)
+tests_merge_hash_t_LDADD = libmmlib-core.la
+tests_merge_mergemod_t_SOURCES = tests/merge/mergemod.c
+tests_merge_mergemod_t_LDADD = libmmlib-core.la
+tests_merge_mergemod_t_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=open -Wl,--wrap=ioctl
 endif
