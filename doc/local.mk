@@ -12,6 +12,9 @@ if MERGE
 MAN3_PAGES += doc/mmlib.3
 endif
 dist_man_MANS = $(MAN3_PAGES) doc/mm-config.1 doc/mm_locking.7
+if MERGE
+dist_man_MANS += doc/mergeall.8 doc/mergemem.8
+endif
 
 dist_doc_DATA = \
 	AUTHORS \
@@ -30,7 +33,7 @@ dist_examples_DATA = \
 	doc/examples/segment.c \
 	doc/examples/table.c
 
-EXTRA_DIST += HACKING doc/mmlib.3 doc/man_links.sh doc/man_names.sh
+EXTRA_DIST += HACKING doc/mergeall.8 doc/mergemem.8 doc/mmlib.3 doc/man_links.sh doc/man_names.sh
 
 # One page per function, each a line that refers to the real page.
 noinst_DATA = man3/stamp

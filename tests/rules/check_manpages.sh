@@ -34,6 +34,21 @@ judge 'what is in a NAME section is exported' \
     "$(sed -n 's/^\([mM][mM]*_.*\) .*\.3$/\1/p' "$work/names" |
         LC_ALL=C sort | LC_ALL=C comm -23 - "$work/exported")"
 
+# The options of a tool, as it tells them itself.
+for tool in mergemem mergeall; do
+    if [ -x "$top_builddir/$tool" ]; then
+        judge "$tool(8) explains each option of it" \
+            "$("$top_builddir/$tool" --help | tr ' ,=' '\n\n\n' |
+                sed -n 's/^--\([a-z-]*\)$/\1/p' | sort -u |
+                while read -r option; do
+                    cat "$doc/$tool.8" "$doc/mergemem.8" |
+                        grep -q "^\.It.* -$option" || echo "$option"
+                done)"
+    else
+        skip "$tool(8) explains each option of it" 'it is not built'
+    fi
+done
+
 judge 'references to pages of ours lead somewhere' \
     "$(grep -ohE 'Xr (mm|mmlib|mm_[a-z_]*|m_[a-z_0-9]*|mm-config|merge[a-z]*) [0-9]' "$doc"/*.[1-8] |
         sort -u | while read -r _ name section; do
@@ -64,7 +79,8 @@ fi
 
 # Laid out as installed, MM_* by ignoring case or by an index of NAME sections.
 if have man && man --version 2> /dev/null | grep -q '^man 2'; then
-    mkdir -p "$work/man/man1" "$work/man/man3" "$work/man/man7"
+    mkdir -p "$work/man/man1" "$work/man/man3" "$work/man/man7" \
+        "$work/man/man8"
     for page in "$doc"/*.[1-8] "$links"/*.3; do
         cp "$page" "$work/man/man${page##*.}/"
     done
