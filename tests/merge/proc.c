@@ -5,6 +5,7 @@
  */
 #include "target.h"
 
+#include <fcntl.h>
 #include <mmlib.h>
 
 enum { EQUAL = 8, UNIQUE = 8, ZERO = 16, ABSENT = 17, PAGES = 64 };
@@ -217,6 +218,30 @@ static char *build_special(void)
     return base;
 }
 
+/* A page of a file, mapped privately and only read. */
+static char *build_file(void)
+{
+    int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+    char *base =
+        mmap(NULL, page_size, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+    if (fd < 0 || base == MAP_FAILED)
+        return NULL;
+    volatile char *byte = base;
+    (void)*byte;
+    return base;
+}
+
+static void test_file(void)
+{
+    MPAGEINFO info;
+    struct target target = start_target(build_file);
+    info.v_addr = target.base;
+    is_int(list(&target, 0, 0, &info, 1, NULL), 0,
+           "a page of a file that nobody changed is not listed");
+    is_int(m_hashpages(target.pid, &info, 1, NULL), 0, "nor is it hashed");
+    end_target(&target);
+}
+
 static void test_special(void)
 {
     MPAGEINFO infos[3 * PAGES];
@@ -274,6 +299,7 @@ int main(void)
     test_harmless(&target);
     end_target(&target);
     test_special();
+    test_file();
     test_sparse();
     return done();
 }
