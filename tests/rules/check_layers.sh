@@ -30,6 +30,7 @@ may lock base
 may refpage base kmod/uapi
 may base
 may merge base kmod/uapi
+may tools
 
 judge 'the merge library knows nothing of the other one' \
     "$(includes merge | grep -E ' [<"]mm\.h')"

@@ -84,6 +84,8 @@ if have man && man --version 2> /dev/null | grep -q '^man 2'; then
     for page in "$doc"/*.[1-8] "$links"/*.3; do
         cp "$page" "$work/man/man${page##*.}/"
     done
+    # Left out of the build, the merge library has pages but no links.
+    [ "$MERGE" = yes ] || sed -i '/^m_/d' "$work/exported"
     judge 'man finds every name' "$(while read -r name; do
         man -M "$work/man" -w "$name" > /dev/null 2>&1 || echo "$name"
     done < "$work/exported")"

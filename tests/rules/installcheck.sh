@@ -94,6 +94,44 @@ else
     skip 'the library has its names' 'no shared library was built'
 fi
 
+if [ "$MERGE" = yes ]; then
+    cat > "$work/program.c" << 'END'
+#include <mmlib.h>
+#include <stdio.h>
+
+int main(void)
+{
+    static const char page[4096] = "x";
+    const char *backend = m_backend();
+    MPAGEINFO info = {&page, NULL, 0, 0};
+    ssize_t hashed = m_hashpages(1 << 30, &info, 1, NULL);
+    puts(backend && hashed == -1 ? "it works" : "it does not");
+    return 0;
+}
+END
+    if have "$PKG_CONFIG"; then
+        # shellcheck disable=SC2046 # flags
+        builds 'a program builds with mmlib.pc' \
+            $(PKG_CONFIG_PATH=$lib/pkgconfig \
+                PKG_CONFIG_ALLOW_SYSTEM_CFLAGS=1 \
+                PKG_CONFIG_ALLOW_SYSTEM_LIBS=1 \
+                $PKG_CONFIG --cflags --libs mmlib)
+    else
+        skip 'a program builds with mmlib.pc' 'pkg-config is not installed'
+    fi
+    judge 'the tools and all pages of the merge library are there' \
+        "$(for file in "$sbindir/mergemem" "$sbindir/mergeall" \
+            "$mandir/man8/mergemem.8" "$mandir/man8/mergeall.8" \
+            "$mandir/man3/mmlib.3" $(sed "s|@.*|.3|; s|^|$mandir/man3/|" \
+                "$top_srcdir/tests/libmmlib.exports"); do
+            ls "$DESTDIR$file"* > /dev/null 2>&1 || echo "$file"
+        done)"
+else
+    skip 'a program builds with mmlib.pc' 'built without merging'
+    skip 'the tools and all pages of the merge library are there' \
+        'built without merging'
+fi
+
 if have autoconf && have aclocal; then
     # configures MINIMUM: a configure script that wants it is satisfied.
     configures() {

@@ -28,7 +28,7 @@ EXTRA_DIST += \
 installcheck-local:
 	@$(AM_TESTS_ENVIRONMENT) \
 	DESTDIR='$(DESTDIR)' PKG_CONFIG='$(PKG_CONFIG)' \
-	prefix='$(prefix)' bindir='$(bindir)' libdir='$(libdir)' \
+	prefix='$(prefix)' bindir='$(bindir)' sbindir='$(sbindir)' libdir='$(libdir)' \
 	includedir='$(includedir)' datadir='$(datadir)' mandir='$(mandir)' \
 	shared='$(SHARED)' VERSION='$(VERSION)' RELEASE_DATE='$(RELEASE_DATE)' \
 	$(SHELL) $(top_srcdir)/tests/rules/installcheck.sh
