@@ -21,6 +21,7 @@ dist_doc_DATA = \
 	ChangeLog \
 	README.md \
 	doc/ARCHITECTURE.md \
+	doc/CRASH.md \
 	doc/VARIANTS.md
 
 examplesdir = $(docdir)/examples
