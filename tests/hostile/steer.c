@@ -336,6 +336,9 @@ int main(int argc, char **argv)
     need_proc();
     if (!TRACE_WORKS)
         skip_all("not written for this processor");
+    const char *sanitizers = getenv("SANITIZERS");
+    if (sanitizers && *sanitizers)
+        skip_all("sanitizers make system calls of their own");
     if (argc > 1 && strcmp(argv[1], "--long") == 0)
         rounds *= 20;
     facts = mmap(NULL, sizeof *facts, PROT_READ | PROT_WRITE,

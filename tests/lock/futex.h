@@ -39,7 +39,7 @@ static struct numbers {
     _Atomic int wrong;
     _Atomic int tag; /* of whoever is inside alone */
     _Atomic int internal_tag;
-    char page[4096];
+    _Alignas(64) char page[4096];
 } * numbers;
 
 static const struct timespec at_once;

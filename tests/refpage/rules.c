@@ -90,7 +90,7 @@ static void test_wild_content(void)
 /* The content is copied by the call. */
 static void test_copy(void)
 {
-    _Alignas(8) char content[] = "before";
+    _Alignas(8) char content[8] = "before";
     struct mm_refpage *ref = make_ref(content, 8);
     memcpy(content, "after!", 7);
     char *start = mm_refpage_map(ref, 9000);

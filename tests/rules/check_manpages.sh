@@ -38,7 +38,7 @@ judge 'what is in a NAME section is exported' \
 for tool in mergemem mergeall; do
     if [ -x "$top_builddir/$tool" ]; then
         judge "$tool(8) explains each option of it" \
-            "$("$top_builddir/$tool" --help | tr ' ,=' '\n\n\n' |
+            "$("$top_builddir/$tool" --help | tr -s ' ,=' '[\n*]' |
                 sed -n 's/^--\([a-z-]*\)$/\1/p' | sort -u |
                 while read -r option; do
                     cat "$doc/$tool.8" "$doc/mergemem.8" |
