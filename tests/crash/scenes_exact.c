@@ -138,5 +138,5 @@ const struct scene exact_scenes[] = {
      do_realloc_at},
     {"realloc_at, shrinks", SCENE_EXACT, set_up_shrinks, warm_up,
      do_realloc_at},
-    {NULL},
+    {0},
 };

@@ -447,5 +447,5 @@ const struct scene heap_scenes[] = {
      do_realloc},
     {"reset", SCENE_RESET | SCENE_EACH, set_up, warm_up_magazine, do_reset},
     {"available, low budget", SCENE_FULL, set_up_spent, NULL, do_available},
-    {NULL},
+    {0},
 };

@@ -151,5 +151,5 @@ const struct scene lock_scenes[] = {
     {"lock state, dead writer", SCENE_LOCKED, set_up_dead_writer, NULL,
      do_state},
     {"malloc, locked", STAYS, set_up, warm_up_write_and_use, do_malloc},
-    {NULL},
+    {0},
 };

@@ -99,5 +99,5 @@ const struct scene pool_scenes[] = {
      choose_and_create, destroy},
     {"destroy, by a child", SCENE_RESET | SCENE_ALONE, set_up, warm_up,
      destroy_main},
-    {NULL},
+    {0},
 };
