@@ -238,9 +238,10 @@ int mmi_refpage_fd(struct refpage *ref)
 static int compare_mappings(const void *left, const void *right)
 {
     const struct mapping *a = left, *b = right;
-    if (a->start + a->size <= b->start)
-        return -1;
-    return b->start + b->size <= a->start;
+    uintptr_t at = (uintptr_t)a->start, other = (uintptr_t)b->start;
+    if (at < other)
+        return other - at >= a->size ? -1 : 0;
+    return at - other >= b->size && at != other;
 }
 
 static struct mapping *find_mapping(const struct mapping *range)
