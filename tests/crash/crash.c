@@ -118,7 +118,7 @@ static void read_argument(const char *argument)
 void tell_row(const struct row *row)
 {
     ok(row->hangs == 0 && row->corruptions == 0 &&
-           row->missed <= 3 + row->points / 4,
+           row->missed <= 3 + row->points / 10,
        "%s, %s: %s, %zu of %zu instructions, %zu missed, lost %zu, %.1f s",
        row->lock, mode_name(row->mode), row->scene, row->points, row->steps,
        row->missed, row->lost, row->seconds);
